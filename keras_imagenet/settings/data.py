@@ -1,0 +1,120 @@
+"""Where images come from, and the preset: what turns a decoded image into the network's input."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from keras_imagenet.settings.group import Group
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Size = PositiveInt | tuple[PositiveInt, PositiveInt]
+
+
+class _Split(Group):
+    """Fields of every source that can hold examples out for validation."""
+
+    classes: Path | None = None
+    """A file that fixes the label order: one name a line, or a TSV with a `wnid` column."""
+    validation_fraction: Fraction | None = None
+    """Share of the training examples held out, by a hash of each example's name; only where there is no validation split."""
+    folds: Annotated[int, Field(ge=2)] | None = None
+    """Number of folds for cross-validation, by a hash of each example's name; instead of validation_fraction."""
+    fold: Annotated[int, Field(ge=0)] = 0
+    """Which of the folds is held out, from 0."""
+    unreadable: Literal["skip", "stop"] = "skip"
+    """What to do with an image that cannot be decoded: name it, count it and give it weight 0, or stop with exit code 3."""
+
+    @model_validator(mode="after")
+    def _one_way_to_split(self):
+        if self.folds is not None and self.validation_fraction is not None:
+            raise ValueError("give validation_fraction or folds, not both")
+        if self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"fold must be below folds ({self.folds})")
+        return self
+
+
+class DigitsSource(_Split):
+    """scikit-learn's 1,797 handwritten digits, 8x8, built in."""
+
+    name: Literal["digits"] = "digits"
+    validation_fraction: Fraction | None = 0.2
+    """Share of the digits held out, by a hash of each digit's index."""
+
+
+class ArraysSource(_Split):
+    """An .npz file in the layout of keras.datasets: x_train, y_train and, if there, x_test, y_test."""
+
+    name: Literal["arrays"]
+    file: Path
+    """The .npz file: x uint8 [n, height, width] or [n, height, width, channels], y integers [n]."""
+
+
+class FolderSource(_Split):
+    """Image files in class folders: SPLIT/CLASS/FILE, or CLASS/FILE."""
+
+    name: Literal["folder"]
+    directory: Path
+    """The folder that holds train/ and val/ (or validation/, test/), or the class folders themselves."""
+
+
+class CsvSource(_Split):
+    """A manifest with the columns path, label and, if there, split and group."""
+
+    name: Literal["csv"]
+    file: Path
+    """The manifest, with a header line."""
+    directory: Path | None = None
+    """What relative paths start from; the manifest's own folder if not given."""
+
+
+class RecordsSource(_Split):
+    """Seekable shards (ArrayRecord) that `keras-imagenet prepare` wrote."""
+
+    name: Literal["records"]
+    directory: Path
+    """The folder that holds dataset_info.json and the shards."""
+
+
+class TfdsSource(_Split):
+    """A classification set of TensorFlow Datasets, in ArrayRecord."""
+
+    name: Literal["tfds"]
+    dataset: str
+    """The set's name, with a config or version where there are several: cifar10, imagenet2012:5.1.0."""
+    directory: Path | None = None
+    """TensorFlow Datasets' data_dir; its own default if not given."""
+    train_split: str = "train"
+    """Split trained on."""
+    validation_split: str | None = None
+    """Split evaluated on; validation, else test, if not given."""
+
+
+SourceSettings = Annotated[
+    DigitsSource | ArraysSource | FolderSource | CsvSource | RecordsSource | TfdsSource, Field(discriminator="name")
+]
+
+
+class DataSettings(Group):
+    """Images: source, and the preset. A preset field left out comes from the weights' origin, else from its default."""
+
+    source: SourceSettings = DigitsSource()
+    """Where the images come from."""
+    size: Size | None = None
+    """Height and width of the network's input in pixels: one number, or [height, width]. 224 if not given."""
+    channels: Literal[1, 3] | None = None
+    """1 for greyscale, 3 for RGB. 3 if not given."""
+    training_size: Size | None = None
+    """Height and width while training, where they differ from evaluation's."""
+    fit: Literal["crop", "pad", "squash"] | None = None
+    """How evaluation makes an image fit: cut the centre, add borders, or change its aspect. crop if not given."""
+    crop_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    """For fit=crop: the centre crop's share of the resized short side; 0.875 resizes to 256 for a crop of 224. 0.875 if not given."""
+    kernel: Literal["area", "bilinear", "bicubic"] | None = None
+    """Resampling kernel; area averages when shrinking and is bilinear when enlarging. area if not given."""
+    antialias: bool | None = None
+    """Whether bilinear and bicubic widen their support when shrinking, as PIL does. true if not given."""
+    mean: tuple[float, ...] | None = None
+    """Mean of each channel on the scale 0-1, subtracted. ImageNet's for RGB and 0.5 for greyscale if not given."""
+    std: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    """Standard deviation of each channel on the scale 0-1, divided by. ImageNet's for RGB and 0.5 for greyscale if not given."""
