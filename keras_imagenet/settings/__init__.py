@@ -1,0 +1,36 @@
+"""What can be set: one tree of typed, documented groups. A recipe is such a tree in YAML."""
+
+from keras_imagenet.settings.augment import AugmentSettings
+from keras_imagenet.settings.data import DataSettings
+from keras_imagenet.settings.group import Group
+from keras_imagenet.settings.model import ModelSettings
+from keras_imagenet.settings.runtime import RuntimeSettings
+from keras_imagenet.settings.training import (
+    CosineSchedule,
+    LossSettings,
+    OptimizerSettings,
+    ScheduleSettings,
+    SGDSettings,
+    TrainSettings,
+)
+
+
+class Settings(Group):
+    """Everything a run is a function of, besides its data."""
+
+    data: DataSettings = DataSettings()
+    """Images: where they come from, and the preset that makes them the network's input."""
+    augment: AugmentSettings = AugmentSettings()
+    """How training images are varied."""
+    model: ModelSettings = ModelSettings()
+    """The network."""
+    optimizer: OptimizerSettings = SGDSettings()
+    """The optimizer."""
+    schedule: ScheduleSettings = CosineSchedule()
+    """The learning rate over the run."""
+    loss: LossSettings = LossSettings()
+    """The loss."""
+    train: TrainSettings = TrainSettings()
+    """The run's length and batches."""
+    runtime: RuntimeSettings = RuntimeSettings()
+    """Devices, precision, threads, seed, run folder."""

@@ -1,0 +1,165 @@
+"""Find, read, merge and override recipes; every settings error is made here, as one line."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from keras_imagenet.errors import SettingsError
+from keras_imagenet.settings import Settings
+from keras_imagenet.settings.explain import explain, nearest
+
+DEFAULT_RECIPE = "digits/simple_cnn"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings as somebody wrote them, and where: a recipe's file, or the command line."""
+
+    origin: str
+    values: Mapping[str, Any]
+
+
+def load(recipe: str | None = None, overrides: Sequence[tuple[str, str]] = ()) -> Settings:
+    """Settings of a recipe (a path, or a name such as digits/simple_cnn) under overrides such as ("train.epochs", "5").
+
+    Without a recipe, the defaults are what the overrides act on. Naming another source, model, optimizer or schedule
+    starts that group's settings afresh. Raises SettingsError, one line, for every mistake.
+    """
+    layers = read_layers(find(recipe)) if recipe is not None else []
+    layers += [Layer("command line", override_tree(key, text)) for key, text in overrides]
+    return validate(layers)
+
+
+def recipe_folder() -> Path:
+    """The folder of recipes: inside the installed package, or beside setup.py in an editable install."""
+    package = Path(__file__).resolve().parent
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def recipe_names() -> list[str]:
+    """Names of all recipes that come with the package, such as digits/simple_cnn."""
+    folder = recipe_folder()
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+
+
+def find(recipe: str) -> Path:
+    """The file of a recipe given by path or by name. Raises SettingsError with the nearest name."""
+    path = Path(recipe)
+    if path.is_file():
+        return path
+    if path.is_dir() and (path / "settings.yaml").is_file():
+        return path / "settings.yaml"
+    named = recipe_folder() / f"{recipe.removesuffix('.yaml')}.yaml"
+    if named.is_file() and not path.is_absolute():
+        return named
+    hint = nearest(recipe.removesuffix(".yaml"), recipe_names())
+    raise SettingsError(f"--config {recipe}: no such file or recipe{hint or '; recipes: ' + ', '.join(recipe_names())}")
+
+
+def read_layers(path: Path) -> list[Layer]:
+    """The recipe in a file, above the one that its `base` names (one level)."""
+    own = read_yaml(path)
+    base = own.pop("base", None)
+    if base is None:
+        return [Layer(str(path), own)]
+    beside = path.parent / str(base)
+    base_path = beside if beside.is_file() else find(str(base))
+    values = read_yaml(base_path)
+    if "base" in values:
+        raise SettingsError(f"{base_path}: base: is itself the base of {path}; a recipe inherits one level only")
+    return [Layer(str(base_path), values), Layer(str(path), own)]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file that holds a mapping. Raises SettingsError with file and line, for a key given twice too."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise SettingsError(f"{path}:{line}: not valid YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path}: must hold groups of settings ({', '.join(Settings.model_fields)}), not {content!r:.60}")
+    return content
+
+
+def override_tree(key: str, text: str) -> dict[str, Any]:
+    """One flag as a nested mapping; null and values in brackets or braces are read as YAML, others kept as text."""
+    value: Any = text
+    if text.strip() in ("null", "~") or text.strip().startswith(("[", "{")):
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise SettingsError(f"--{key} {text}: not valid YAML") from error
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` laid over `below`, group by group; a group given another `name` forgets what was below."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = below.get(key)
+        if isinstance(value, Mapping) and isinstance(under, Mapping):
+            renamed = "name" in value and "name" in under and value["name"] != under["name"]
+            merged[key] = dict(value) if renamed else merge(under, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def validate(layers: Sequence[Layer]) -> Settings:
+    """Settings out of layers, the first lowest. Raises SettingsError naming file, key, value and what is allowed."""
+    defaults = {group: {"name": value.name} for group, value in Settings() if hasattr(value, "name")}
+    defaults["data"] = {"source": {"name": Settings().data.source.name}}
+    merged: dict[str, Any] = defaults
+    for layer in layers:
+        merged = merge(merged, layer.values)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise SettingsError(explain(error.errors()[0], [(layer.origin, layer.values) for layer in layers])) from None
+
+
+def to_yaml(settings: Settings) -> str:
+    """Settings as a recipe, every field written out."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def differing(ours: Settings, theirs: Settings) -> list[str]:
+    """Dotted names of the settings in which two runs differ, runtime left out but for what changes results."""
+    run_only = {"runtime": {"threads", "compute_threads", "logical_cpus", "run_folder"}, "train": {"time_limit"}}
+    one, other = (dict(_leaves(settings.model_dump(mode="json", exclude=run_only))) for settings in (ours, theirs))
+    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+
+
+def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, Mapping) and tree:
+        for key, value in tree.items():
+            yield from _leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, tree
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, which YAML forbids and PyYAML lets pass."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,132 @@
+"""What a run leaves behind; every file appears whole, by rename, or not at all."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from keras_imagenet import recipes
+from keras_imagenet.data.preset import Preset
+from keras_imagenet.errors import SettingsError
+from keras_imagenet.settings import Settings
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder and the names in it. Everything after training needs nothing else."""
+
+    path: Path
+
+    settings_file = property(lambda self: self.path / "settings.yaml")
+    environment_file = property(lambda self: self.path / "environment.json")
+    history_file = property(lambda self: self.path / "history.csv")
+    metrics_file = property(lambda self: self.path / "metrics.json")
+    log_file = property(lambda self: self.path / "log.txt")
+    checkpoints = property(lambda self: self.path / "checkpoints")
+    tensorboard = property(lambda self: self.path / "tensorboard")
+    model_file = property(lambda self: self.path / "model.keras")
+    preset_file = property(lambda self: self.path / "preset.json")
+    classes_file = property(lambda self: self.path / "classes.txt")
+    saved_model = property(lambda self: self.path / "saved_model")
+
+    @property
+    def settings(self) -> Settings:
+        """The resolved settings the run was made with."""
+        return recipes.load(str(self.settings_file))
+
+    @property
+    def preset(self) -> Preset:
+        """The preprocessing the network was trained for."""
+        return Preset.model_validate_json(self.preset_file.read_text(encoding="utf-8"))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in label order."""
+        return tuple(self.classes_file.read_text(encoding="utf-8").split("\n")[:-1])
+
+    @property
+    def metrics(self) -> dict[str, Any] | None:
+        """Final and best metrics, or None while the run is not finished."""
+        return json.loads(self.metrics_file.read_text(encoding="utf-8")) if self.metrics_file.exists() else None
+
+    @property
+    def history(self) -> list[dict[str, str]]:
+        """Rows of history.csv, one an epoch."""
+        if not self.history_file.exists():
+            return []
+        with self.history_file.open(newline="", encoding="utf-8") as stream:
+            return list(csv.DictReader(stream))
+
+
+def create(settings: Settings, recipe: str) -> RunFolder:
+    """The folder that the settings name, or a new runs/RECIPE-DATE-TIME. Raises SettingsError where it cannot be written."""
+    path = settings.runtime.run_folder
+    if path is None:
+        name = Path(recipe).with_suffix("").name if recipe.endswith(".yaml") else recipe.replace("/", "-")
+        path = _unused(Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SettingsError(f"runtime.run_folder = {path}: cannot be written: {error.strerror}") from error
+    return RunFolder(path)
+
+
+def opened(path: str | Path) -> RunFolder:
+    """A finished run's folder. Raises SettingsError where there is none."""
+    folder = RunFolder(Path(path))
+    if not folder.path.is_dir():
+        raise SettingsError(f"{path}: no such run folder")
+    for file in (folder.settings_file, folder.model_file, folder.preset_file, folder.classes_file):
+        if not file.exists():
+            raise SettingsError(f"{path}: not a finished run: {file.name} is missing")
+    return folder
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """A file written whole: beside, flushed to disk, then renamed."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    write_with(path, lambda beside: beside.write_bytes(data))
+
+
+def write_with(path: Path, writer: Callable[[Path], Any]) -> None:
+    """A file that `writer` makes at the path it is given; it appears at `path` only when whole and on disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        writer(beside)
+        with beside.open("rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """A mapping as indented JSON."""
+    write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """history.csv: a row an epoch, the columns of the first row."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [])
+    writer.writeheader()
+    writer.writerows(rows)
+    write(path, text.getvalue())
+
+
+def _unused(path: Path) -> Path:
+    """The path itself, or with -2, -3, ... where a run of the same second has it."""
+    number, candidate = 1, path
+    while candidate.exists():
+        number += 1
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate

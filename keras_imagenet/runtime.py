@@ -1,0 +1,142 @@
+"""Devices, strategy, precision, threads, seeds, and TensorFlow's noise: everything that must be set before it starts."""
+
+import logging
+import os
+import platform
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_imagenet.errors import SettingsError
+from keras_imagenet.settings import RuntimeSettings
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+def start(settings: RuntimeSettings, log_file: Path | None, *, debug: bool = False) -> "tf.distribute.Strategy":
+    """Start TensorFlow as the settings say, and return the strategy to build and train under.
+
+    MirroredStrategy over all GPUs, or over `logical_cpus` where there is no GPU; the default strategy for one device.
+    What TensorFlow prints while starting goes to `log_file` (nowhere if None) unless `debug`.
+    """
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if not debug:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        _quiet_python()
+    with quiet(None if debug else log_file or Path(os.devnull)):
+        import keras
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("DEBUG" if debug else "ERROR")
+        devices = _devices(settings)
+        if settings.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        keras.utils.set_random_seed(settings.seed)
+        keras.config.set_dtype_policy(settings.precision)
+        strategy = tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
+        tf.zeros([1]).numpy()
+    if settings.xla and strategy.num_replicas_in_sync > 1 and not tf.config.list_physical_devices("GPU"):
+        raise SettingsError("runtime.xla = true: does not go together with runtime.logical_cpus above 1; leave one of them out")
+    return strategy
+
+
+def environment(strategy: "tf.distribute.Strategy", exact: str) -> dict[str, Any]:
+    """Versions, devices, git revision, and whether the run is exact ('exact', or why not)."""
+    import tensorflow as tf
+
+    packages = ("tensorflow", "keras", "keras-cv", "numpy", "keras-imagenet")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {package: _version(package) for package in packages},
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "replicas": strategy.num_replicas_in_sync,
+        "processors": os.cpu_count(),
+        "exact": exact,
+        "git_revision": _git_revision(),
+        "command": sys.argv,
+    }
+
+
+@contextmanager
+def quiet(destination: Path | None) -> Iterator[None]:
+    """Send what is written to file descriptor 2, from C++ too, to a file's end; None changes nothing."""
+    if destination is None:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    target = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.dup2(target, 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(target)
+
+
+def threads(settings: RuntimeSettings) -> int:
+    """Threads that read and augment."""
+    return settings.threads or os.cpu_count() or 1
+
+
+def _devices(settings: RuntimeSettings) -> list[str]:
+    """Configure logical devices, and name those to compute on."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if settings.compute_threads and settings.compute_threads != tf.config.threading.get_intra_op_parallelism_threads():
+        _before_start(lambda: tf.config.threading.set_intra_op_parallelism_threads(settings.compute_threads), "compute_threads")
+    if settings.logical_cpus and gpus:
+        raise SettingsError(f"runtime.logical_cpus = {settings.logical_cpus}: there are GPUs ({len(gpus)}); hide them with CUDA_VISIBLE_DEVICES= to try replicas on the CPU")
+    if settings.logical_cpus:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        wanted = [tf.config.LogicalDeviceConfiguration()] * settings.logical_cpus
+        if len(tf.config.get_logical_device_configuration(cpu) or [None]) != len(wanted):
+            _before_start(lambda: tf.config.set_logical_device_configuration(cpu, wanted), "logical_cpus")
+        return [f"CPU:{index}" for index in range(settings.logical_cpus)]
+    return [f"GPU:{index}" for index in range(len(gpus))] or ["CPU:0"]
+
+
+def _before_start(configure: Callable[[], None], setting: str) -> None:
+    """Do what TensorFlow allows only before its first use in a process."""
+    try:
+        configure()
+    except RuntimeError as error:
+        raise SettingsError(f"runtime.{setting}: TensorFlow has already started otherwise in this process; use a new one") from error
+
+
+def _quiet_python() -> None:
+    """Python's own notices of TensorFlow and Keras: only errors."""
+    warnings.filterwarnings("ignore", module=r"(tensorflow|keras|keras_cv|tensorboard|google)\b.*")
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """Revision of the checkout the package lies in, with a + where it was changed; None elsewhere."""
+    here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():
+        return None
+    try:
+        run = subprocess.run(["git", "-C", here, "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return run.stdout.strip() or None

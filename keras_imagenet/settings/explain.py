@@ -1,0 +1,109 @@
+"""What the settings are called, and what is wrong with one, as a line a user can act on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from keras_imagenet.settings import Settings
+
+Location = tuple[str | int, ...]
+
+
+def setting_names(group: type[BaseModel] = Settings, prefix: str = "") -> dict[str, str]:
+    """Dotted name of every setting, with its help line; those of alternatives (source, optimizer, ...) together."""
+    names: dict[str, str] = {}
+    for key, field in group.model_fields.items():
+        groups = list(_groups(field.annotation))
+        if not groups or any(type(None) is member for member in get_args(field.annotation)):
+            names.setdefault(prefix + key, field.description or "")
+        for member in groups:
+            for name, description in setting_names(member, f"{prefix}{key}.").items():
+                names.setdefault(name, description)
+    return names
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """'; did you mean X?' with the nearest known word, or nothing."""
+    close = get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def explain(error: Mapping[str, Any], layers: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """One of pydantic's errors as: where: key = value: what would be right. `layers`: (origin, values), lowest first."""
+    path, group = _resolve(error["loc"])
+    key, where = ".".join(map(str, path)), _origin(path, layers)
+    kind, value = error["type"], error["input"]
+    if kind == "extra_forbidden":
+        return f"{where}: {key}: unknown setting{_instead(path, group)}"
+    if kind in ("missing", "union_tag_not_found"):
+        return f"{where}: {key if kind == 'missing' else key + '.name'}: is required"
+    if kind == "union_tag_invalid":
+        tags = error["ctx"]["expected_tags"].replace("'", "").split(", ")
+        return f"{where}: {key}.name = {error['ctx']['tag']}: must be one of {', '.join(tags)}{nearest(error['ctx']['tag'], tags)}"
+    if kind == "literal_error":
+        options = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        return f"{where}: {key} = {value}: must be one of {', '.join(options)}{nearest(str(value), options)}"
+    if kind == "model_type":
+        return f"{where}: {key} = {value!r:.80}: must be a group of settings in braces, such as {{}} for its defaults"
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    return f"{where}: {key}: {message}" if kind == "value_error" else f"{where}: {key} = {value!r:.80}: {message}"
+
+
+def _instead(path: Location, group: type[BaseModel]) -> str:
+    """What to write instead of an unknown key: its own place, the nearest key here, and all that may stand here."""
+    word, here = str(path[-1]), list(group.model_fields)
+    elsewhere = [name for name in setting_names() if name.rpartition(".")[2] == word]
+    if ".".join(map(str, path)) in elsewhere:
+        hint = f" for this {'.'.join(map(str, path[:-1]))}.name; it belongs to another."
+    else:
+        hint = nearest(word, here) or (f"; did you mean {elsewhere[0]}?" if elsewhere else ".")
+    return f"{hint} Allowed here: {', '.join(here)}"
+
+
+def _resolve(location: Location) -> tuple[Location, type[BaseModel]]:
+    """pydantic's location without the names of union members, and the innermost group it lies in."""
+    path: list[str | int] = []
+    group: type[BaseModel] = Settings
+    inside: list[type[BaseModel]] = [Settings]
+    for part in location:
+        if len(inside) > 1:
+            inside = [member for member in inside if part in get_args(member.model_fields["name"].annotation)]
+        elif inside:
+            group = inside[0]
+            path.append(part)
+            inside = list(_groups(group.model_fields[part].annotation)) if part in group.model_fields else []
+        elif isinstance(part, int) or isinstance(path[-1], int):
+            path.append(part)
+    return tuple(path), group
+
+
+def _groups(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The setting groups a field may hold: one, or the members of a union; not those in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from _groups(member)
+    elif hasattr(annotation, "__metadata__"):
+        yield from _groups(get_args(annotation)[0])
+
+
+def _origin(path: Location, layers: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Who set a key: the topmost layer that holds it or the nearest group above it."""
+    for length in range(len(path), 0, -1):
+        for origin, values in reversed(layers):
+            if _holds(values, path[:length]):
+                return origin
+    return "settings"
+
+
+def _holds(values: Any, path: Location) -> bool:
+    for part in path:
+        if not isinstance(values, Mapping) or part not in values:
+            return False
+        values = values[part]
+    return True

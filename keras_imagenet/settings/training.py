@@ -1,0 +1,142 @@
+"""How a network is trained: optimizer, schedule, loss, and the run itself. Rates are written for the recipe's batch size."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from keras_imagenet.settings.group import Group
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _WeightDecay(Group):
+    """Fields of every optimizer that decays weights."""
+
+    weight_decay: NonNegativeFloat = 0.0
+    """Coefficient of the decay; what it is applied to, decay_norm_and_bias says."""
+    decay_norm_and_bias: bool = False
+    """Whether normalisation parameters and biases (every weight of fewer than two axes) are decayed too."""
+
+
+class SGDSettings(_WeightDecay):
+    """Stochastic gradient descent in torch's form: v = momentum v + g, w -= rate v; decay is added to g, before v."""
+
+    name: Literal["sgd"] = "sgd"
+    learning_rate: PositiveFloat = 0.1
+    """Peak learning rate."""
+    momentum: Decay = 0.9
+    """Momentum."""
+    nesterov: bool = False
+    """Whether the step looks ahead: w -= rate (g + momentum v)."""
+
+
+class AdamSettings(_WeightDecay):
+    """Adam (arXiv:1412.6980), or AdamW (arXiv:1711.05101), which decays weights by rate times weight_decay."""
+
+    name: Literal["adam", "adamw"]
+    learning_rate: PositiveFloat = 1e-3
+    """Peak learning rate."""
+    beta_1: Decay = 0.9
+    """Decay of the first moment."""
+    beta_2: Decay = 0.999
+    """Decay of the second moment."""
+    epsilon: PositiveFloat = 1e-8
+    """Added to the root of the second moment."""
+
+    @model_validator(mode="after")
+    def _adam_does_not_decay(self):
+        if self.name == "adam" and self.weight_decay:
+            raise ValueError("weight_decay belongs to optimizer.name adamw; adam has none")
+        return self
+
+
+class _Warmup(Group):
+    """Fields of every schedule."""
+
+    warmup_epochs: NonNegativeFloat = 0.0
+    """Epochs, fractions included, in which the rate rises linearly, step by step, to its peak."""
+    warmup_from: Share = 0.0
+    """Share of the peak rate at which the rise starts."""
+    reference_batch: PositiveInt | None = None
+    """Batch size the learning rate is written for; the rate acts multiplied by batch_size / reference_batch."""
+
+
+class ConstantSchedule(_Warmup):
+    """The peak rate throughout."""
+
+    name: Literal["constant"]
+
+
+class CosineSchedule(_Warmup):
+    """Half a cosine from the peak to the floor (arXiv:1608.03983), over the steps after the warm-up."""
+
+    name: Literal["cosine"] = "cosine"
+    final_factor: Share = 0.0
+    """Share of the peak rate at the end."""
+
+
+class LinearSchedule(_Warmup):
+    """A straight line from the peak to the floor, over the steps after the warm-up."""
+
+    name: Literal["linear"]
+    final_factor: Share = 0.0
+    """Share of the peak rate at the end."""
+
+
+class StepSchedule(_Warmup):
+    """The rate multiplied by a factor at each milestone."""
+
+    name: Literal["step"]
+    milestones: tuple[PositiveFloat, ...]
+    """Epochs at which the rate falls."""
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """What the rate is multiplied by at each."""
+
+
+OptimizerSettings = Annotated[SGDSettings | AdamSettings, Field(discriminator="name")]
+ScheduleSettings = Annotated[ConstantSchedule | CosineSchedule | LinearSchedule | StepSchedule, Field(discriminator="name")]
+
+
+class LossSettings(Group):
+    """Softmax cross-entropy on logits."""
+
+    name: Literal["cross_entropy"] = "cross_entropy"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share e of the target spread evenly: (1 - e) + e / K for the class, e / K elsewhere (arXiv:1512.00567 section 7)."""
+
+
+class TrainSettings(Group):
+    """The length of a run, its batches, and when it is evaluated, saved and stopped."""
+
+    epochs: PositiveFloat | None = None
+    """Passes over the training examples; 10 if neither epochs nor steps is given."""
+    steps: PositiveInt | None = None
+    """Optimizer steps, instead of epochs."""
+    batch_size: PositiveInt = 64
+    """Examples per step over all replicas: always the global batch."""
+    evaluation_batch_size: PositiveInt | None = None
+    """Examples per evaluation batch over all replicas; batch_size if not given. It changes no result."""
+    clip_norm: PositiveFloat | None = None
+    """Largest norm of all gradients together; longer ones are scaled down to it, after the sum over replicas."""
+    checkpoint_steps: PositiveInt | None = None
+    """Steps between checkpoints; one is written at the end of every epoch in any case."""
+    keep: Literal["last", "best"] = "last"
+    """Which weights the run leaves: the last, or those with the best validation top-1."""
+    patience: PositiveInt | None = None
+    """Epochs without a better validation top-1 after which training stops; never if not given."""
+    time_limit: PositiveFloat | None = None
+    """Minutes after which the run saves its state and leaves; the same command goes on."""
+    summary_steps: PositiveInt = 50
+    """Steps between two points of a TensorBoard curve."""
+
+    @model_validator(mode="after")
+    def _one_length(self):
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("give epochs or steps, not both")
+        return self
+
+    @property
+    def length_in_epochs(self) -> float | None:
+        """Epochs to train; None where the length is given in steps."""
+        return None if self.steps is not None else self.epochs or 10.0
