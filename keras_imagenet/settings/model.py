@@ -1,17 +1,33 @@
 """Which network, and how it is regularised."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from keras_imagenet.settings.group import Group
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
+class BatchNormSettings(Group):
+    """Batch normalisation; what is left out stays as the family has it."""
+
+    momentum: Rate | None = None
+    """Share of the moving statistics that a step keeps; torch's momentum 0.1 is 0.9 here."""
+    epsilon: PositiveFloat | None = None
+    """Added to the variance."""
+    synchronized: bool | None = None
+    """Whether statistics are taken over all replicas' images."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The fields that were given, as keras.layers.BatchNormalization names them."""
+        return self.model_dump(exclude_none=True)
+
+
 class ModelSettings(Group):
-    """The network by its registered name; `keras-imagenet models` lists them."""
+    """The network by its registered name; `keras-imagenet models` lists them. An option that it lacks is an error."""
 
     name: str = "simple_cnn"
     """Registered name of the architecture."""
@@ -19,3 +35,25 @@ class ModelSettings(Group):
     """A run folder or a weights file to start from."""
     dropout: Rate | None = None
     """Dropout rate before the classifier; the family's own default if not given."""
+    stochastic_depth: Rate | None = None
+    """Drop rate of the last residual block, rising linearly from the first's 0; the family's own if not given."""
+    layer_scale: PositiveFloat | None = None
+    """What the factors on residual branches start at; the family's own if not given."""
+    squeeze_excite: NonNegativeInt | None = None
+    """Channels are divided by this inside squeeze-excite, 0 for none; the network's own if not given."""
+    zero_last_norm: bool | None = None
+    """Whether the last norm of a residual block starts at zero, the block as the identity; no if not given."""
+    batch_norm: BatchNormSettings = BatchNormSettings()
+    """Momentum, epsilon and synchronisation of batch normalisation."""
+    padding: Literal["symmetric", "same"] | None = None
+    """Borders of strided convolutions: alike on both sides, as torch, or TensorFlow's; the family's if not given."""
+    blur_pool: bool | None = None
+    """Whether a binomial filter goes before each strided convolution but the first; no if not given."""
+    head_bias: float | None = None
+    """What the biases of the last layer start at; 0 if not given."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that were given, as `models.registry.build` takes them."""
+        given = self.model_dump(exclude={"name", "weights", "batch_norm"}, exclude_none=True)
+        return {**given, "batch_norm": self.batch_norm.options} if self.batch_norm.options else given
