@@ -1,0 +1,185 @@
+"""Which part of an image the network sees, and that part alone decoded and resampled."""
+
+import tensorflow as tf
+
+from keras_imagenet.data.augment.seeds import fold
+from keras_imagenet.data.images import exif
+from keras_imagenet.data.images.decode import ACCURATE, decode, jpeg_size, on_format
+from keras_imagenet.data.images.resample import margin, resample
+from keras_imagenet.data.preset import Preset
+
+_ATTEMPTS = 10
+
+
+def evaluation_crop(image: tf.Tensor, preset: Preset) -> tf.Tensor:
+    """What evaluation, prediction and the SavedModel see of an image.
+
+    fit=crop resizes until the short side is size / crop_fraction and cuts the centre, as torchvision's Resize and
+    CenterCrop do; fit=pad resizes until the image fits and adds borders of the mean's colour; fit=squash ignores the
+    aspect.
+
+    Args:
+        image: string scalar of encoded bytes, or uint8 [h, w, c].
+        preset: size, channels, fit, crop_fraction, kernel and antialias.
+
+    Returns:
+        uint8 [height, width, channels].
+
+    Raises:
+        tf.errors.InvalidArgumentError: the bytes cannot be decoded.
+    """
+    if preset.fit == "pad":
+        return _padded(image, preset)
+    return _cut(image, preset, lambda size: _evaluation_box(size, preset), sharp=False)
+
+
+def random_resized_crop(
+    image: tf.Tensor,
+    seed: tf.Tensor,
+    preset: Preset,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+) -> tf.Tensor:
+    """A random part of an image, resized (arXiv:1409.4842 section 6, with torchvision's way of drawing).
+
+    The area's share is uniform in `scale`, the aspect log-uniform in `ratio`; of ten draws the first that lies within the
+    image counts, else the largest centre crop whose aspect is allowed.
+
+    Args:
+        image: string scalar of encoded bytes, or uint8 [h, w, c].
+        seed: int32 [2], the example's seed.
+        preset: size, channels, kernel and antialias.
+        scale: range of the crop's share of the image's area.
+        ratio: range of width / height.
+
+    Returns:
+        uint8 [height, width, channels].
+
+    Raises:
+        tf.errors.InvalidArgumentError: the part cannot be decoded.
+    """
+    seed = fold(seed, "random_resized_crop")
+    return _cut(image, preset, lambda size: tf.cast(random_box(size, seed, scale, ratio), tf.float32), sharp=True)
+
+
+def random_box(size: tf.Tensor, seed: tf.Tensor, scale: tuple[float, float], ratio: tuple[float, float]) -> tf.Tensor:
+    """The box of random_resized_crop: int32 [4] (top, left, height, width) in an image of `size` int32 [2]."""
+    whole = tf.cast(size, tf.float32)
+    area = whole[0] * whole[1]
+    draws = tf.random.stateless_uniform((2 * _ATTEMPTS + 2,), seed)
+    areas = area * (scale[0] + (scale[1] - scale[0]) * draws[:_ATTEMPTS])
+    logarithms = tf.math.log(tf.constant(ratio, tf.float32))
+    ratios = tf.exp(logarithms[0] + (logarithms[1] - logarithms[0]) * draws[_ATTEMPTS:-2])
+    sizes = tf.round(tf.sqrt(tf.stack((areas / ratios, areas * ratios), axis=1)))  # [attempts, 2]
+    fits = tf.reduce_all((sizes > 0) & (sizes <= whole), axis=1)
+    first = tf.argmax(tf.cast(fits, tf.int32))
+    aspect = whole[1] / whole[0]
+    centre = tf.stack(
+        (
+            tf.where(aspect < ratio[0], tf.round(whole[1] / ratio[0]), whole[0]),
+            tf.where(aspect > ratio[1], tf.round(whole[0] * ratio[1]), whole[1]),
+        )
+    )
+    found = fits[first]
+    chosen = tf.where(found, sizes[first], tf.clip_by_value(centre, 1.0, whole))
+    room = whole - chosen
+    corner = tf.where(found, tf.minimum(tf.floor(draws[-2:] * (room + 1)), room), tf.floor(room / 2))
+    return tf.cast(tf.concat((corner, chosen), axis=0), tf.int32)
+
+
+def _evaluation_box(size: tf.Tensor, preset: Preset) -> tf.Tensor:
+    """The centre crop as a box of the image before resizing: float32 [4]; `size` is int32 [2]."""
+    whole = tf.cast(size, tf.float32)
+    if preset.fit == "squash":
+        return tf.concat((tf.zeros(2), whole), axis=0)
+    target = tf.constant(preset.size)
+    # The resized image has whole numbers of pixels, the longer side rounded down.
+    short = tf.constant([int(side / preset.crop_fraction) for side in preset.size])
+    by_rows = size[0] * short[1] <= size[1] * short[0]
+    resized = tf.where(
+        by_rows,
+        tf.stack((short[0], size[1] * short[0] // size[0])),
+        tf.stack((size[0] * short[1] // size[1], short[1])),
+    )
+    resized = tf.maximum(resized, target)
+    corner = tf.round(tf.cast(resized - target, tf.float32) / 2)
+    per_pixel = whole / tf.cast(resized, tf.float32)
+    return tf.concat((corner * per_pixel, tf.cast(target, tf.float32) * per_pixel), axis=0)
+
+
+def _cut(image: tf.Tensor, preset: Preset, box_of, sharp: bool) -> tf.Tensor:
+    """The box that `box_of(upright size)` names, decoded and resampled.
+
+    sharp: whether the crop's own border is the image's border for the kernel, as where a crop is cut and then resized;
+    otherwise pixels around the box count too, as where an image is resized and then cut.
+    """
+
+    def from_pixels(pixels: tf.Tensor) -> tf.Tensor:
+        box = box_of(tf.shape(pixels)[:2])
+        part, box = _slice(pixels, box, preset, sharp)
+        return resample(part, box, preset.size, preset.kernel, preset.antialias)
+
+    def from_jpeg() -> tf.Tensor:
+        turned = exif.orientation(image)
+        stored = jpeg_size(image)
+        size = tf.cond(exif.swaps_axes(turned), lambda: stored[::-1], lambda: stored)
+        box = box_of(size)
+        window = _window(box, size, preset, sharp)
+        part = tf.image.decode_and_crop_jpeg(
+            image, exif.stored_box(window, size, turned), channels=3, dct_method=ACCURATE
+        )
+        part = exif.upright(part, turned)
+        return resample(part, _inside(box, window), preset.size, preset.kernel, preset.antialias)
+
+    image = tf.convert_to_tensor(image)
+    pixels = on_format(image, from_jpeg, from_pixels) if image.dtype == tf.string else from_pixels(image)
+    return _channels(pixels, preset)
+
+
+def _window(box: tf.Tensor, size: tf.Tensor, preset: Preset, sharp: bool) -> tf.Tensor:
+    """The whole pixels that a box needs: int32 [4] within an image of `size`."""
+    if sharp:
+        return tf.cast(box, tf.int32)
+    around = margin(box, preset.size, preset.kernel, preset.antialias)
+    start = tf.maximum(tf.cast(tf.floor(box[:2]), tf.int32) - around, 0)
+    stop = tf.minimum(tf.cast(tf.math.ceil(box[:2] + box[2:]), tf.int32) + around, size)
+    return tf.concat((start, stop - start), axis=0)
+
+
+def _slice(pixels: tf.Tensor, box: tf.Tensor, preset: Preset, sharp: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    window = _window(box, tf.shape(pixels)[:2], preset, sharp)
+    part = pixels[window[0] : window[0] + window[2], window[1] : window[1] + window[3]]
+    return part, _inside(box, window)
+
+
+def _inside(box: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    """A box in a window's own coordinates."""
+    return box - tf.concat((tf.cast(window[:2], tf.float32), tf.zeros(2)), axis=0)
+
+
+def _padded(image: tf.Tensor, preset: Preset) -> tf.Tensor:
+    """The whole image as large as it fits, in the middle, with borders of the mean's colour."""
+    image = tf.convert_to_tensor(image)
+    pixels = decode(image) if image.dtype == tf.string else image
+    whole = tf.cast(tf.shape(pixels)[:2], tf.float32)
+    target = tf.constant(preset.size)
+    scale = tf.reduce_min(tf.cast(target, tf.float32) / whole)
+    size = tf.clip_by_value(tf.cast(tf.round(whole * scale), tf.int32), 1, target)
+    box = tf.concat((tf.zeros(2), whole), axis=0)
+    inner = _channels(resample(pixels, box, size, preset.kernel, preset.antialias), preset)
+    before = (target - size) // 2
+    paddings = tf.concat((tf.stack((before, target - size - before), axis=1), [[0, 0]]), axis=0)
+    colour = tf.constant([round(255 * mean) for mean in preset.mean], tf.int32)
+    # Pad fills with one number only: pad what exceeds the colour, modulo 256.
+    inner = tf.pad((tf.cast(inner, tf.int32) - colour) % 256, paddings)
+    return tf.ensure_shape(tf.cast((inner + colour) % 256, tf.uint8), preset.input_shape)
+
+
+def _channels(pixels: tf.Tensor, preset: Preset) -> tf.Tensor:
+    """uint8 [h, w, 1 or 3] with as many channels as the preset has; grey is ITU-R 601's luma, as Pillow rounds it."""
+    if pixels.shape[-1] == preset.channels:
+        return pixels
+    if preset.channels == 3:
+        return tf.repeat(pixels, 3, axis=-1)
+    luma = tf.tensordot(tf.cast(pixels, tf.int32), tf.constant([19_595, 38_470, 7_471]), 1)
+    return tf.cast(tf.bitwise.right_shift(luma + 32_768, 16), tf.uint8)[..., tf.newaxis]

@@ -1,0 +1,139 @@
+"""Encoded bytes to pixels: the format is told by the content, never by a name.
+
+JPEG, PNG, BMP, WebP and a GIF's first frame, as uint8 RGB. Greyscale, CMYK, palettes and 16 bits (their high byte) become
+RGB; transparency is dropped, as Pillow's convert('RGB') does; a JPEG is turned as its Exif orientation says. JPEGs are
+decoded with the accurate integer transform, which gives Pillow's values to the bit.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from keras_imagenet.data.images import exif
+
+MAXIMUM_PIXELS = 200_000_000
+"""A declared size above this is refused before decoding: such an image would take over 600 MB."""
+
+ACCURATE = "INTEGER_ACCURATE"
+
+
+def decode(encoded: tf.Tensor) -> tf.Tensor:
+    """Decode a whole image.
+
+    Args:
+        encoded: string scalar, the bytes of a JPEG, PNG, BMP, GIF or WebP file.
+
+    Returns:
+        uint8 [h, w, 3], upright.
+
+    Raises:
+        tf.errors.InvalidArgumentError: the bytes are of another format, damaged, or declare over MAXIMUM_PIXELS.
+    """
+    encoded = tf.convert_to_tensor(encoded)
+    return on_format(encoded, lambda: _decode_jpeg(encoded), lambda image: image)
+
+
+def on_format(encoded: tf.Tensor, jpeg: Callable[[], tf.Tensor], other: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """The result of `jpeg()` for a JPEG's bytes, that of `other(decoded image)` for the other formats'."""
+    is_jpeg = tf.strings.substr(encoded, 0, 3) == b"\xff\xd8\xff"
+    return tf.cond(is_jpeg, jpeg, lambda: other(_decode_other(encoded)))
+
+
+def jpeg_size(encoded: tf.Tensor) -> tf.Tensor:
+    """Height and width of a JPEG as stored, int32 [2], from its header; refuses sizes above MAXIMUM_PIXELS."""
+    size = tf.image.extract_jpeg_shape(encoded)[:2]
+    with tf.control_dependencies([_assert_size(size[0], size[1])]):
+        return tf.identity(size)
+
+
+def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+    with tf.control_dependencies([jpeg_size(encoded)]):
+        image = tf.io.decode_jpeg(encoded, channels=3, dct_method=ACCURATE)
+    return exif.upright(image, exif.orientation(encoded))
+
+
+def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
+    head = tf.strings.substr(encoded, 0, 4)
+    cases = [
+        (head == b"\x89PNG", lambda: _decode_png(encoded)),
+        (tf.strings.substr(encoded, 0, 2) == b"BM", lambda: _decode_bmp(encoded)),
+        (head == b"GIF8", lambda: _decode_gif(encoded)),
+        ((head == b"RIFF") & (tf.strings.substr(encoded, 8, 4) == b"WEBP"), lambda: _decode_webp(encoded)),
+    ]
+    image = tf.case(cases, default=lambda: _refuse(head), exclusive=False)
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+def _decode_png(encoded: tf.Tensor) -> tf.Tensor:
+    with tf.control_dependencies([_assert_declared(encoded, 20, 16, 4, little=False)]):
+        return tf.io.decode_png(encoded, channels=3)
+
+
+def _decode_gif(encoded: tf.Tensor) -> tf.Tensor:
+    with tf.control_dependencies([_assert_declared(encoded, 8, 6, 2, little=True)]):
+        return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+
+
+def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
+    """24 and 32 bits a pixel, and 8 bits through the palette, which TensorFlow's operation leaves out."""
+    with tf.control_dependencies([_assert_declared(encoded, 22, 18, 4, little=True)]):
+        stored = tf.io.decode_bmp(encoded, channels=0)
+    stored = tf.ensure_shape(stored, (None, None, None))
+
+    def through_palette() -> tf.Tensor:
+        start = 14 + exif.number(encoded, 14, 4, little=True)
+        palette = tf.io.decode_raw(tf.strings.substr(encoded, start, 4 * 256), tf.uint8)
+        palette = tf.reshape(palette[: tf.size(palette) // 4 * 4], (-1, 4))[:, 2::-1]  # blue, green, red, unused
+        colours = exif.number(encoded, 46, 4, little=True)
+        palette = tf.cond((colours > 0) & (colours < 256), lambda: palette[:colours], lambda: palette)
+        return tf.gather(palette, tf.cast(stored[..., 0], tf.int32))
+
+    return tf.cond(tf.shape(stored)[-1] == 1, through_palette, lambda: stored[..., :3])
+
+
+def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
+    """A still WebP, transparent or not, or an animated one's first frame."""
+    with tf.control_dependencies([_assert_webp_size(encoded)]):
+        image = tf.io.decode_webp(encoded, channels=0)
+    # [h, w, c] or, animated, [frames, h, w, c]
+    first = tf.cond(tf.rank(image) == 4, lambda: tf.gather(image, 0), lambda: image)
+    return tf.ensure_shape(first, (None, None, None))[..., :3]
+
+
+def _assert_webp_size(encoded: tf.Tensor) -> tf.Operation:
+    """The size in a WebP's first chunk (RFC 9649 sections 2.5 to 2.7): 24 bits each less one, or 14 bits each."""
+    kind = tf.strings.substr(encoded, 12, 4)
+
+    def extended() -> tuple[tf.Tensor, tf.Tensor]:
+        return exif.number(encoded, 27, 3, True) + 1, exif.number(encoded, 24, 3, True) + 1
+
+    def lossless() -> tuple[tf.Tensor, tf.Tensor]:
+        both = exif.number(encoded, 21, 4, True)
+        return tf.bitwise.right_shift(both, 14) % 16_384 + 1, both % 16_384 + 1
+
+    def lossy() -> tuple[tf.Tensor, tf.Tensor]:
+        return exif.number(encoded, 28, 2, True) % 16_384, exif.number(encoded, 26, 2, True) % 16_384
+
+    height, width = tf.case([(kind == b"VP8X", extended), (kind == b"VP8L", lossless)], default=lossy)
+    return _assert_size(height, width)
+
+
+def _assert_declared(encoded: tf.Tensor, height_at: int, width_at: int, length: int, little: bool) -> tf.Operation:
+    height = exif.number(encoded, height_at, length, little)
+    width = exif.number(encoded, width_at, length, little)
+    return _assert_size(height, width)
+
+
+def _assert_size(height: tf.Tensor, width: tf.Tensor) -> tf.Operation:
+    pixels = tf.abs(tf.cast(height, tf.int64)) * tf.cast(width, tf.int64)
+    return tf.debugging.Assert(
+        (pixels > 0) & (pixels <= MAXIMUM_PIXELS),
+        [f"declared height and width are empty or above {MAXIMUM_PIXELS} pixels:", height, width],
+        name="assert_size",
+    )
+
+
+def _refuse(head: tf.Tensor) -> tf.Tensor:
+    asserted = tf.debugging.Assert(False, ["not a JPEG, PNG, BMP, GIF or WebP image; first bytes:", head])
+    with tf.control_dependencies([asserted]):
+        return tf.zeros((1, 1, 3), tf.uint8)
