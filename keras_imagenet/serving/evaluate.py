@@ -1,0 +1,82 @@
+"""Metrics of a network on examples: sums over examples divided by their number, whatever the batches and replicas."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_imagenet.data.preset import Preset, normalise
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """loss: mean cross-entropy in nats. top1, top5: shares 0-1. examples: how many were counted."""
+
+    loss: float
+    top1: float
+    top5: float
+    examples: int
+
+    @classmethod
+    def from_sums(cls, sums: np.ndarray) -> "Metrics":
+        """Out of sums of loss, top-1, top-5 and examples, float64 [4]."""
+        loss, top1, top5, examples = (float(value) for value in sums)
+        return cls(*(value / examples if examples else float("nan") for value in (loss, top1, top5)), int(round(examples)))
+
+    def as_dict(self) -> dict[str, float | int]:
+        """Plain numbers by name."""
+        return asdict(self)
+
+
+class Evaluator:
+    """Counts a network's answers batch by batch, on one device or on many."""
+
+    def __init__(self, network: keras.Model, preset: Preset, strategy: tf.distribute.Strategy) -> None:
+        self.network = network
+        self.classes = network.output_shape[-1]
+        # Counting is a function made once, so that evaluating after every epoch traces nothing again.
+        self._count = tf.function(lambda batch: self._sum_over_replicas(strategy, preset, batch))
+
+    def measure(self, batches: Iterable[Mapping[str, tf.Tensor]]) -> tuple[Metrics, np.ndarray]:
+        """Metrics over all batches, and the confusion matrix int64 [label, prediction]. Rows of weight 0 do not count."""
+        sums, confusion = np.zeros(4), np.zeros((self.classes, self.classes), np.int64)
+        for batch in batches:
+            batch_sums, batch_confusion = self._count(batch)
+            sums += batch_sums.numpy()
+            confusion += batch_confusion.numpy()
+        return Metrics.from_sums(sums), confusion
+
+    def _sum_over_replicas(self, strategy: tf.distribute.Strategy, preset: Preset, batch) -> tuple[tf.Tensor, tf.Tensor]:
+        def count(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+            logits = self.network(normalise(batch["images"], preset), training=False)
+            return count_correct(batch["labels"], logits, batch["weights"], self.classes)
+
+        return tuple(strategy.reduce("SUM", value, axis=None) for value in strategy.run(count, args=(batch,)))
+
+
+def count_correct(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, classes: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Sums float64 [4] of loss, top-1, top-5 and examples, and the confusion matrix int32 [classes, classes] of a batch.
+
+    labels int32 [batch], logits float32 [batch, classes], weights float32 [batch] of 0 and 1.
+    """
+    seen = tf.cast(weights > 0, tf.float64)
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    loss = tf.where(weights > 0, loss, 0.0)
+    top1, top5 = (correct(labels, logits, k) for k in (1, 5))
+    sums = [tf.reduce_sum(tf.cast(values, tf.float64) * seen) for values in (loss, top1, top5)]
+    predictions = tf.argmax(logits, axis=1, output_type=tf.int32)
+    confusion = tf.math.confusion_matrix(labels, predictions, classes, weights=tf.cast(weights > 0, tf.int32))
+    return tf.stack([*sums, tf.reduce_sum(seen)]), confusion
+
+
+def correct(labels: tf.Tensor, logits: tf.Tensor, k: int) -> tf.Tensor:
+    """Whether the label is among the k largest logits, float32 [batch] of 0 and 1; of equal logits the lower index comes first.
+
+    labels int32 [batch], logits float32 [batch, classes]. A row whose own logit is not finite is wrong.
+    """
+    own = tf.gather(logits, labels, batch_dims=1)[:, None]
+    earlier = tf.range(tf.shape(logits)[1])[None] < labels[:, None]
+    rank = tf.reduce_sum(tf.cast((logits > own) | ((logits == own) & earlier), tf.int32), axis=1)
+    return tf.cast((rank < k) & tf.math.is_finite(own[:, 0]), tf.float32)

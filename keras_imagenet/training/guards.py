@@ -1,0 +1,57 @@
+"""What ends a run early: a loss that is no longer finite, a signal, the clock."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import numpy as np
+
+from keras_imagenet.errors import TrainingStopped
+
+
+def require_finite(sums: np.ndarray, first_step: int, last_step: int) -> None:
+    """Raise TrainingStopped where the loss summed over steps first_step to last_step is not finite."""
+    if not np.isfinite(sums[0]):
+        raise TrainingStopped(
+            f"the loss became {sums[0]:g} between step {first_step} and step {last_step}; the last checkpoint is from before. "
+            "Lower optimizer.learning_rate, lengthen schedule.warmup_epochs or set train.clip_norm"
+        )
+
+
+class Signals:
+    """Notes SIGINT and SIGTERM, so that the step under way ends and the state is saved; a second SIGINT ends at once."""
+
+    def __init__(self) -> None:
+        self.caught: int | None = None
+
+    @contextmanager
+    def watching(self) -> Iterator["Signals"]:
+        """Catch the signals inside the block, and hand them back afterwards."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self  # Python hands signals to the main thread only.
+            return
+        kept = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for number, handler in kept.items():
+                signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.caught is not None:
+            raise KeyboardInterrupt
+        self.caught = number
+
+
+class Deadline:
+    """The time limit of a run, from its start in this process."""
+
+    def __init__(self, minutes: float | None) -> None:
+        self.end = time.monotonic() + 60 * minutes if minutes else float("inf")
+
+    def passed(self) -> bool:
+        """Whether the limit is reached."""
+        return time.monotonic() >= self.end

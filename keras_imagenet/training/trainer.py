@@ -1,0 +1,121 @@
+"""The train function: one global step on one device or on many, with any Keras optimizer."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import keras
+import tensorflow as tf
+
+from keras_imagenet.data.preset import Preset, normalise
+from keras_imagenet.serving.evaluate import correct
+from keras_imagenet.training import losses
+from keras_imagenet.training.schedules import Schedule
+
+Mix = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+Batch = Mapping[str, tf.Tensor]
+
+
+class Trainer(keras.Model):
+    """A network under training: normalising, mixing, loss, and the step that Keras' own `fit` gets wrong on replicas.
+
+    Keras clips and accumulates each replica's gradients before their sum, and its `fit` compiles the reduction into the
+    step; here the replicas compute gradients, the strategy sums them, and the optimizer acts once, on the sum, in
+    cross-replica context. Build under the strategy's scope, then `compile(optimizer)`.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        preset: Preset,
+        *,
+        schedule: Schedule,
+        label_smoothing: float = 0.0,
+        clip_norm: float | None = None,
+        mix: Mix | None = None,
+        xla: bool = False,
+    ) -> None:
+        super().__init__(name="trainer")
+        self.network = network
+        self.preset = preset
+        self.schedule = schedule
+        self.label_smoothing = label_smoothing
+        self.clip_norm = clip_norm
+        self.mix = mix
+        self.xla = xla
+        self.step_number = 0
+        self.seconds_waiting = 0.0
+        # Sums over an epoch's examples: loss, top-1, top-5, examples. In the checkpoint, so that a resumed epoch's row is whole.
+        self.sums = tf.Variable(tf.zeros([4], tf.float64), trainable=False, name="sums")
+
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Logits float32 [batch, classes] of images 0-255 [batch, height, width, channels]."""
+        return self.network(normalise(images, self.preset), training=training)
+
+    def make_train_function(self, force: bool = False) -> Callable[[Iterator[Batch]], None]:
+        """A function that takes the next global batch from an iterator and makes one step with it."""
+        if self.train_function is not None and not force:
+            return self.train_function
+        forward_backward = tf.function(self._forward_backward, jit_compile=self.xla)
+
+        @tf.function(reduce_retracing=True)
+        def global_step(batch: Batch, rate: tf.Tensor) -> None:
+            strategy = self.distribute_strategy
+            sums, gradients = strategy.run(forward_backward, args=(batch, batch_size(batch, strategy)))
+            self.sums.assign_add(tf.cast(strategy.reduce("SUM", sums, axis=None), tf.float64))
+            variables = self.network.trainable_variables
+            pairs = list(zip(gradients, [variable.value for variable in variables], strict=True))
+            gradients = strategy.extended.batch_reduce_to(tf.distribute.ReduceOp.SUM, pairs)
+            self.optimizer.learning_rate.assign(rate)
+            self.optimizer.apply(gradients, variables)
+
+        def train_function(iterator: Iterator[Batch]) -> None:
+            start = time.perf_counter()
+            batch = next(iterator)  # The CPU waits for data here, and for the device only where `sums` is read.
+            self.seconds_waiting += time.perf_counter() - start
+            global_step(batch, tf.constant(self.schedule(self.step_number), tf.float32))
+            self.step_number += 1
+
+        self.train_function = train_function
+        return train_function
+
+    def _forward_backward(self, batch: Batch, global_batch: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """One replica's share: sums of loss, top-1, top-5 and examples float32 [4], and gradients of the global mean loss.
+
+        Weights are 0 for unreadable examples and larger for the others of their batch, so that they sum to its size.
+        """
+        images, labels, weights = batch["images"], batch["labels"], batch["weights"]
+        targets = losses.smooth(labels, self.network.output_shape[-1], self.label_smoothing)
+        images = normalise(images, self.preset)
+        if self.mix is not None:
+            images, targets = self.mix(images, targets, batch["seeds"])
+        with tf.GradientTape() as tape:
+            logits = self.network(images, training=True)
+            loss = tf.reduce_sum(losses.cross_entropy(targets, logits) * weights)
+            mean_loss = self.optimizer.scale_loss(loss / tf.cast(global_batch, loss.dtype))
+        gradients = tape.gradient(mean_loss, [variable.value for variable in self.network.trainable_variables])
+        seen = tf.cast(weights > 0, tf.float32)
+        top1, top5 = (tf.reduce_sum(correct(labels, logits, k) * seen) for k in (1, 5))
+        return tf.stack([loss, top1, top5, tf.reduce_sum(weights)]), gradients
+
+
+def batch_size(batch: Batch, strategy: tf.distribute.Strategy) -> tf.Tensor:
+    """Examples in a global batch."""
+    local = strategy.experimental_local_results(batch["labels"])[0]
+    return tf.shape(local)[0] * strategy.num_replicas_in_sync
+
+
+def seed_replicas(network: keras.Model, strategy: tf.distribute.Strategy) -> None:
+    """Give every replica its own stream of dropout masks; without this they would all drop the same units.
+
+    A random layer's state is (seed, counter) on each replica; replica r adds r to the seed of the first.
+    """
+    for variable in network.variables:
+        if variable.path.endswith("seed_generator_state"):
+            local = strategy.experimental_local_results(variable.value)
+            seed, counter = (int(number) for number in local[0].numpy())
+            for replica, state in enumerate(local):
+                state.assign([seed + replica * REPLICA_STRIDE, counter])
+
+
+# Seeds of a network's layers are small integers or random 31-bit ones: a stride past both keeps streams apart.
+REPLICA_STRIDE = 2**33
