@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from keras_imagenet.data.augment.seeds import fold
 from keras_imagenet.data.images import exif
-from keras_imagenet.data.images.decode import ACCURATE, decode, jpeg_size, on_format
+from keras_imagenet.data.images.decoding import ACCURATE, decode, jpeg_size, on_format
 from keras_imagenet.data.images.resample import margin, resample
 from keras_imagenet.data.preset import Preset
 

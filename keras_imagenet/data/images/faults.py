@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_imagenet.data.images.decode import MAXIMUM_PIXELS, decode
+from keras_imagenet.data.images.decoding import MAXIMUM_PIXELS, decode
 
 _SUPPORTED = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"BM": "BMP", b"GIF8": "GIF"}
 
