@@ -41,19 +41,41 @@ def convolution(
     """A convolution that keeps, or divides by its stride, height and width; kernel_size is odd.
 
     symmetric pads both sides alike, as torch's padding=(k-1)/2; same is TensorFlow's, which with a stride and an even
-    input pads more at the bottom and right. Weights are drawn as in arXiv:1502.01852, from the fan-out.
+    input pads more at the bottom and right.
     """
-    if padding == "symmetric" and strides > 1 and kernel_size > 1:
+    padded = padding == "symmetric" and strides > 1 and kernel_size > 1
+    if padded:
         x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
-        padding = "valid"
     return keras.layers.Conv2D(
         filters,
         kernel_size,
         strides=strides,
-        padding="valid" if padding == "valid" or kernel_size == 1 else "same",
+        padding="valid" if padded or kernel_size == 1 else "same",
         groups=groups,
         use_bias=use_bias,
-        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+        kernel_initializer=_fan_out(),
+        name=name,
+    )(x)
+
+
+def depthwise_convolution(
+    x: KerasTensor,
+    kernel_size: int,
+    *,
+    name: str,
+    strides: int = 1,
+    use_bias: bool = False,
+    padding: Padding = "symmetric",
+) -> KerasTensor:
+    """A convolution of each channel by itself, else as `convolution`."""
+    if padding == "symmetric" and strides > 1:
+        x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+    return keras.layers.DepthwiseConv2D(
+        kernel_size,
+        strides=strides,
+        padding="valid" if padding == "symmetric" and strides > 1 else "same",
+        use_bias=use_bias,
+        depthwise_initializer=_fan_out(),
         name=name,
     )(x)
 
@@ -65,7 +87,7 @@ def batch_norm(x: KerasTensor, options: Options, *, name: str, zero_scale: bool 
 
 
 def max_pool(x: KerasTensor, *, name: str, padding: Padding = "symmetric") -> KerasTensor:
-    """3x3 max pooling with stride 2 that halves height and width; x is not negative, since borders count as 0."""
+    """3x3 max pooling with stride 2 that halves height and width, rounding up; symmetric borders count as 0."""
     if padding == "symmetric":
         x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
     return keras.layers.MaxPooling2D(3, strides=2, padding="valid" if padding == "symmetric" else "same", name=name)(x)
@@ -130,3 +152,8 @@ def logits(x: KerasTensor, classes: int, *, dropout: float = 0.0, head_bias: flo
         name="logits",
         dtype="float32",
     )(x)
+
+
+def _fan_out() -> keras.initializers.Initializer:
+    """What a convolution's weights are drawn from: N(0, 2 / outputs fed by an input), arXiv:1502.01852, section 2.2."""
+    return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")

@@ -2,6 +2,7 @@
 
 - ResNet (arXiv:1512.03385, table 1): `_v1` strides in a bottleneck's first 1x1 convolution, as the paper and
   keras.applications do (whose convolutions carry biases); the others ('v1.5') in the 3x3, as torchvision does.
+  `_cifar`: section 4.2, for images of 32 pixels.
 - ResNet-D (arXiv:1812.01187, section 4): a stem of three 3x3 convolutions, a mean before the shortcut's convolution.
 - ResNeXt (arXiv:1611.05431), Wide ResNet-50-2 (arXiv:1605.07146), SE-ResNet (arXiv:1709.01507).
 - ResNet-RS (arXiv:2103.07579): ResNet-D with squeeze-excite and a strided convolution for the stem's pooling.
@@ -25,8 +26,10 @@ class ResNet:
 
     bottleneck: 1x1, 3x3, 1x1 convolutions, with four times the filters at the end, instead of 3x3, 3x3. width: filters
     of the first stage, doubled in each; the 3x3 of a bottleneck has groups * width_per_group / 64 times as many.
-    deep_stem: three 3x3 convolutions instead of a 7x7. stem_pool: max pooling, or a convolution with norm and ReLU.
-    squeeze_excite: channels divided by this between. use_bias: convolutions carry biases. norm: momentum, epsilon.
+    stride_first: a bottleneck strides in its first 1x1. stem: a 7x7 convolution and max pooling, three 3x3 (deep) and
+    max pooling, four 3x3 (deep_strided), or one 3x3 without a stride (small). shortcut, where the shape changes: a 1x1
+    convolution, one after a 2x2 mean, or every second pixel with channels of zeros appended (option A of the paper).
+    squeeze_excite: channels are divided by this between. use_bias: of convolutions. norm: momentum, epsilon.
     """
 
     depths: tuple[int, ...]
@@ -35,17 +38,17 @@ class ResNet:
     groups: int = 1
     width_per_group: int = 64
     stride_first: bool = False
-    deep_stem: bool = False
-    stem_pool: Literal["max", "convolution"] = "max"
-    mean_shortcut: bool = False
+    stem: Literal["7x7", "deep", "deep_strided", "small"] = "7x7"
+    shortcut: Literal["convolution", "mean", "zeros"] = "convolution"
     squeeze_excite: int = 0
     use_bias: bool = False
     norm: Mapping[str, float] = field(default_factory=lambda: blocks.TORCH_NORM)
 
 
 V1 = {"stride_first": True, "use_bias": True, "norm": {"momentum": 0.99, "epsilon": 1.001e-5}}
-D = {"deep_stem": True, "mean_shortcut": True}
-RS = {**D, "stem_pool": "convolution", "squeeze_excite": 4}
+D = {"stem": "deep", "shortcut": "mean"}
+RS = {"stem": "deep_strided", "shortcut": "mean", "squeeze_excite": 4}
+CIFAR = {"bottleneck": False, "width": 16, "stem": "small", "shortcut": "zeros"}
 
 VARIANTS = {
     "resnet18": ResNet((2, 2, 2, 2), bottleneck=False),
@@ -69,6 +72,8 @@ VARIANTS = {
     "resnetrs50": ResNet((3, 4, 6, 3), **RS),
     "resnetrs101": ResNet((3, 4, 23, 3), **RS),
     "resnetrs152": ResNet((3, 8, 36, 3), **RS),
+    "resnet20_cifar": ResNet((3, 3, 3), **CIFAR),
+    "resnet56_cifar": ResNet((9, 9, 9), **CIFAR),
 }
 
 
@@ -157,20 +162,18 @@ class _Convolve:
 
 def _stem(x: KerasTensor, network: ResNet, convolve: _Convolve) -> KerasTensor:
     width = network.width
-    if network.deep_stem:
-        x = convolve(x, width // 2, 3, 2, prefix="stem", number=1, blurred=False)
-        x = keras.layers.ReLU(name="stem_relu1")(x)
-        x = convolve(x, width // 2, 3, prefix="stem", number=2)
-        x = keras.layers.ReLU(name="stem_relu2")(x)
-        x = convolve(x, width, 3, prefix="stem", number=3)
-        x = keras.layers.ReLU(name="stem_relu3")(x)
-    else:
-        x = convolve(x, width, 7, 2, prefix="stem", blurred=False)
-        x = keras.layers.ReLU(name="stem_relu")(x)
-    if network.stem_pool == "max":
-        return blocks.max_pool(x, padding=convolve.padding, name="stem_pool")
-    x = convolve(x, width, 3, 2, prefix="stem", number=4)
-    return keras.layers.ReLU(name="stem_relu4")(x)
+    # Kernel size, filters and stride of each convolution.
+    convolutions = {
+        "7x7": ((7, width, 2),),
+        "small": ((3, width, 1),),
+        "deep": ((3, width // 2, 2), (3, width // 2, 1), (3, width, 1)),
+        "deep_strided": ((3, width // 2, 2), (3, width // 2, 1), (3, width, 1), (3, width, 2)),
+    }[network.stem]
+    for number, (kernel_size, filters, strides) in enumerate(convolutions, start=1):
+        suffix = number if len(convolutions) > 1 else ""
+        x = convolve(x, filters, kernel_size, strides, prefix="stem", number=suffix, blurred=number > 1)
+        x = keras.layers.ReLU(name=f"stem_relu{suffix}")(x)
+    return blocks.max_pool(x, padding=convolve.padding, name="stem_pool") if network.stem in ("7x7", "deep") else x
 
 
 def _shortcut(
@@ -179,8 +182,13 @@ def _shortcut(
     filters = 4 * filters if network.bottleneck else filters
     if strides == 1 and x.shape[-1] == filters:
         return x
-    if network.mean_shortcut and strides > 1:
-        # 'same' leaves padding out of the mean, and an odd last row keeps its own.
+    if network.shortcut == "zeros":
+        x = keras.layers.MaxPooling2D(1, strides=strides, name=f"{name}_subsample")(x)
+        # 'channels_first' makes the last axis one that is padded.
+        added = ((0, 0), (0, filters - x.shape[-1]))
+        return keras.layers.ZeroPadding2D(added, data_format="channels_first", name=f"{name}_zeros")(x)
+    if network.shortcut == "mean" and strides > 1:
+        # 'same' leaves padding out of the mean, so an odd last row keeps its own.
         x = keras.layers.AveragePooling2D(2, padding="same", name=f"{name}_mean")(x)
         strides = 1
     return convolve(x, filters, 1, strides, prefix=name)

@@ -13,7 +13,7 @@ from keras_imagenet.models import blocks
 
 @dataclass(frozen=True)
 class VGG:
-    """depths: 3x3 convolutions of each stage, ended by 2x2 max pooling; filters of each; units of both hidden layers."""
+    """depths: 3x3 convolutions of each stage, ended by 2x2 max pooling; filters of each; units of hidden layers."""
 
     depths: tuple[int, ...]
     batch_norm: bool = False

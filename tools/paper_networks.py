@@ -1,0 +1,124 @@
+"""Networks that neither torchvision nor timm has, written in torch from their papers; references for ours.
+
+They share nothing with keras_imagenet: parameters, multiply-accumulates and outputs are compared with them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def simple_cnn(channels: int, classes: int) -> nn.Module:
+    """Two 3x3 convolutions of 32 and 64 with 2x2 max pooling on 28x28 images, 1024 hidden units."""
+    return nn.Sequential(
+        nn.Conv2d(channels, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(64 * 7 * 7, 1024),
+        nn.ReLU(),
+        nn.Linear(1024, classes),
+    )
+
+
+def resnet20_cifar(channels: int, classes: int) -> nn.Module:
+    """ResNet of 6n + 2 layers, n = 3 (arXiv:1512.03385, section 4.2)."""
+    return CifarResNet(3, channels, classes)
+
+
+def resnet56_cifar(channels: int, classes: int) -> nn.Module:
+    """ResNet of 6n + 2 layers, n = 9 (arXiv:1512.03385, section 4.2)."""
+    return CifarResNet(9, channels, classes)
+
+
+def wide_resnet28_10(channels: int, classes: int) -> nn.Module:
+    """WRN-28-10 (arXiv:1605.07146, table 1: N = (28 - 4) / 6, k = 10)."""
+    return WideResNet((28 - 4) // 6, 10, channels, classes)
+
+
+class CifarResNet(nn.Module):
+    """3 x n blocks of 16, 32, 64 filters on maps of 32, 16, 8; shortcuts of option A."""
+
+    def __init__(self, n: int, channels: int, classes: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layers = nn.ModuleList()
+        before = 16
+        for filters in (16, 32, 64):
+            for _ in range(n):
+                self.layers.append(CifarBlock(before, filters))
+                before = filters
+        self.fc = nn.Linear(64, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Images [n, channels, 32, 32] to logits [n, classes]."""
+        x = F.relu(self.bn1(self.conv1(x)))
+        for layer in self.layers:
+            x = layer(x)
+        return self.fc(x.mean((2, 3)))
+
+
+class CifarBlock(nn.Module):
+    """Two 3x3 convolutions around an identity that is subsampled and filled up with zero channels."""
+
+    def __init__(self, before: int, filters: int) -> None:
+        super().__init__()
+        self.added = filters - before
+        self.stride = 2 if self.added else 1
+        self.conv1 = nn.Conv2d(before, filters, 3, stride=self.stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(filters)
+        self.conv2 = nn.Conv2d(filters, filters, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(filters)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[n, before, h, w] to [n, filters, h / stride, w / stride]."""
+        identity = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.added))
+        x = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(identity + self.bn2(self.conv2(x)))
+
+
+class WideResNet(nn.Module):
+    """3 x n pre-activated blocks of 16 k, 32 k, 64 k filters."""
+
+    def __init__(self, n: int, k: int, channels: int, classes: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
+        self.layers = nn.ModuleList()
+        before = 16
+        for stage, filters in enumerate((16 * k, 32 * k, 64 * k)):
+            for index in range(n):
+                self.layers.append(WideBlock(before, filters, 2 if stage and not index else 1))
+                before = filters
+        self.bn = nn.BatchNorm2d(before)
+        self.fc = nn.Linear(before, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Images [n, channels, 32, 32] to logits [n, classes]."""
+        x = self.conv1(x)
+        for layer in self.layers:
+            x = layer(x)
+        return self.fc(F.relu(self.bn(x)).mean((2, 3)))
+
+
+class WideBlock(nn.Module):
+    """BN-ReLU-conv twice; the shortcut is a 1x1 convolution of the activated input where the width changes."""
+
+    def __init__(self, before: int, filters: int, stride: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(before)
+        self.conv1 = nn.Conv2d(before, filters, 3, stride=stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(filters)
+        self.conv2 = nn.Conv2d(filters, filters, 3, padding=1, bias=False)
+        self.project = nn.Conv2d(before, filters, 1, stride=stride, bias=False) if before != filters else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[n, before, h, w] to [n, filters, h / stride, w / stride]."""
+        active = F.relu(self.bn1(x))
+        shortcut = x if self.project is None else self.project(active)
+        return shortcut + self.conv2(F.relu(self.bn2(self.conv1(active))))
