@@ -89,7 +89,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise SettingsError(f"{path}: must hold groups of settings ({', '.join(Settings.model_fields)}), not {content!r:.60}")
+        raise SettingsError(
+            f"{path}: must hold groups of settings ({', '.join(Settings.model_fields)}), not {content!r:.60}"
+        )
     return content
 
 
@@ -135,6 +137,16 @@ def validate(layers: Sequence[Layer]) -> Settings:
 def to_yaml(settings: Settings) -> str:
     """Settings as a recipe, every field written out."""
     return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of recipes, for editors that complete and check them."""
+    schema = Settings.model_json_schema()
+    schema["properties"]["base"] = {
+        "type": "string",
+        "description": "A recipe, by path or name, that this one lies above.",
+    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def differing(ours: Settings, theirs: Settings) -> list[str]:

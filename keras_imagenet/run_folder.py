@@ -33,6 +33,7 @@ class RunFolder:
     preset_file = property(lambda self: self.path / "preset.json")
     classes_file = property(lambda self: self.path / "classes.txt")
     saved_model = property(lambda self: self.path / "saved_model")
+    example_file = property(lambda self: self.path / "example.png")
 
     @property
     def settings(self) -> Settings:

@@ -42,7 +42,9 @@ def start(settings: RuntimeSettings, log_file: Path | None, *, debug: bool = Fal
         strategy = tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
         tf.zeros([1]).numpy()
     if settings.xla and strategy.num_replicas_in_sync > 1 and not tf.config.list_physical_devices("GPU"):
-        raise SettingsError("runtime.xla = true: does not go together with runtime.logical_cpus above 1; leave one of them out")
+        raise SettingsError(
+            "runtime.xla = true: does not go together with runtime.logical_cpus above 1; leave one of them out"
+        )
     return strategy
 
 
@@ -96,9 +98,13 @@ def _devices(settings: RuntimeSettings) -> list[str]:
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     if settings.compute_threads and settings.compute_threads != tf.config.threading.get_intra_op_parallelism_threads():
-        _before_start(lambda: tf.config.threading.set_intra_op_parallelism_threads(settings.compute_threads), "compute_threads")
+        _before_start(
+            lambda: tf.config.threading.set_intra_op_parallelism_threads(settings.compute_threads), "compute_threads"
+        )
     if settings.logical_cpus and gpus:
-        raise SettingsError(f"runtime.logical_cpus = {settings.logical_cpus}: there are GPUs ({len(gpus)}); hide them with CUDA_VISIBLE_DEVICES= to try replicas on the CPU")
+        raise SettingsError(
+            f"runtime.logical_cpus = {settings.logical_cpus}: there are GPUs ({len(gpus)}); hide them with CUDA_VISIBLE_DEVICES= to try replicas on the CPU"
+        )
     if settings.logical_cpus:
         cpu = tf.config.list_physical_devices("CPU")[0]
         wanted = [tf.config.LogicalDeviceConfiguration()] * settings.logical_cpus
@@ -113,7 +119,9 @@ def _before_start(configure: Callable[[], None], setting: str) -> None:
     try:
         configure()
     except RuntimeError as error:
-        raise SettingsError(f"runtime.{setting}: TensorFlow has already started otherwise in this process; use a new one") from error
+        raise SettingsError(
+            f"runtime.{setting}: TensorFlow has already started otherwise in this process; use a new one"
+        ) from error
 
 
 def _quiet_python() -> None:
@@ -136,7 +144,12 @@ def _git_revision() -> str | None:
     if not (here / ".git").exists():
         return None
     try:
-        run = subprocess.run(["git", "-C", here, "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"], capture_output=True, text=True, timeout=10)
+        run = subprocess.run(
+            ["git", "-C", here, "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return run.stdout.strip() or None

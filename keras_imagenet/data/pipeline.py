@@ -1,7 +1,7 @@
 """Source, order, images and augmentation, as one tf.data pipeline that starts at any step in constant time."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -10,31 +10,38 @@ from keras_imagenet.data import augment, images, order
 from keras_imagenet.data.augment import stock
 from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources import Source
-from keras_imagenet.data.stream import without
+from keras_imagenet.data.stream import Stream, without
 from keras_imagenet.settings import AugmentSettings
 
 Example = dict[str, tf.Tensor]
 PlanOf = Callable[[int], order.Plan]
+Report = Callable[[str, str], None]
 
 
-def training_batches(
+def training_stream(
     source: Source,
     preset: Preset,
     settings: AugmentSettings,
+    strategy: tf.distribute.Strategy,
     *,
     batch_size: int,
     seed: int,
-    replicas: int,
     threads: int,
-) -> Callable[[int, Mapping[int, str]], tf.data.Dataset]:
-    """A function (first step, unreadable examples) -> an endless dataset of each replica's rows, one replica after the other.
+    report: Report,
+    first_step: int = 0,
+    unreadable: Mapping[int, str] | None = None,
+) -> Stream:
+    """Endless global batches from `first_step` on, shuffled anew each epoch, as one batch for each replica.
 
-    A row: images uint8 [height, width, channels] (float32 0-255 after stock KerasCV layers), labels int32, weights
-    float32 that sum to batch_size over a global batch (0 for unreadable examples), seeds int32 [2].
+    A batch: images uint8 [rows, height, width, channels] (float32 0-255 after stock KerasCV layers), labels int32 [rows],
+    seeds int32 [rows, 2], weights float32 [rows]: 0 for unreadable examples, and batch_size in all over the global batch.
+    `report` is told the name of every unreadable example and what is wrong with it. Raises SettingsError for stock layers
+    that do not exist.
     """
     layers = augment.build(settings, preset)
     stock_layers = stock.build(settings.keras_cv)
     crop = settings.random_resized_crop
+    replicas = strategy.num_replicas_in_sync
 
     @tf.function(reduce_retracing=True)
     def example(row: Example) -> Example:
@@ -48,44 +55,56 @@ def training_batches(
             example = layer(example)
         return example
 
-    def plan_of(step: int, unreadable: Mapping[int, str]) -> order.Plan:
-        plan = order.training_plan(step, batch_size, len(source.labels), seed)
-        return without(plan, unreadable, len(source.labels), keep_total=True)
+    def plan_of(step: int) -> order.Plan:
+        return order.training_plan(step, batch_size, len(source.labels), seed)
 
-    def opened(first_step: int, unreadable: Mapping[int, str]) -> tf.data.Dataset:
-        steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
-        batches = _batches(steps, source, lambda step: plan_of(step, unreadable), example, batch_size // replicas, threads)
+    def opened(step: int, unreadable: Mapping[int, str]) -> tf.data.Dataset:
+        def plan(step: int) -> order.Plan:
+            return without(plan_of(step), unreadable, len(source.labels), keep_total=True)
+
+        steps = tf.data.Dataset.range(step, np.iinfo(np.int64).max)
+        batches = _batches(steps, source, plan, example, batch_size // replicas, threads)
         for layer in stock_layers:
-            batches = batches.map(lambda batch, layer=layer: {**batch, "images": layer(tf.cast(batch["images"], tf.float32), training=True)})
+            batches = batches.map(partial(_apply_stock, layer))
         return batches.prefetch(2 * replicas)
 
-    return opened
+    return Stream(
+        source, opened, lambda step: plan_of(step).indices, strategy, report, step=first_step, unreadable=unreadable
+    )
 
 
-def evaluation_batches(
-    source: Source, preset: Preset, *, batch_size: int, replicas: int, threads: int
-) -> Callable[[int, Mapping[int, str]], tf.data.Dataset]:
-    """As training_batches, for one pass in the examples' own order; padding and unreadable rows have weight 0."""
+def evaluation_stream(
+    source: Source, preset: Preset, strategy: tf.distribute.Strategy, *, batch_size: int, threads: int, report: Report
+) -> Stream:
+    """One pass over a source in its own order, as training_stream; padding and unreadable rows have weight 0, others 1."""
     steps_in_all = order.evaluation_steps(len(source.labels), batch_size)
+    replicas = strategy.num_replicas_in_sync
 
     @tf.function(reduce_retracing=True)
     def example(row: Example) -> Example:
         image = images.evaluation_crop(source.read(row["index"]), preset)
         return {"images": image, "labels": row["labels"], "weights": row["weights"]}
 
-    def plan_of(step: int, unreadable: Mapping[int, str]) -> order.Plan:
-        plan = order.evaluation_plan(step, batch_size, len(source.labels))
-        return without(plan, unreadable, len(source.labels), keep_total=False)
+    def plan_of(step: int) -> order.Plan:
+        return order.evaluation_plan(step, batch_size, len(source.labels))
 
-    def opened(first_step: int, unreadable: Mapping[int, str]) -> tf.data.Dataset:
-        steps = tf.data.Dataset.range(first_step, steps_in_all)
-        return _batches(steps, source, lambda step: plan_of(step, unreadable), example, batch_size // replicas, threads).prefetch(2 * replicas)
+    def opened(step: int, unreadable: Mapping[int, str]) -> tf.data.Dataset:
+        def plan(step: int) -> order.Plan:
+            return without(plan_of(step), unreadable, len(source.labels), keep_total=False)
 
-    return opened
+        steps = tf.data.Dataset.range(step, steps_in_all)
+        return _batches(steps, source, plan, example, batch_size // replicas, threads).prefetch(2 * replicas)
+
+    return Stream(source, opened, lambda step: plan_of(step).indices, strategy, report)
 
 
 def _batches(
-    steps: tf.data.Dataset, source: Source, plan_of: PlanOf, example: Callable[[Example], Example], rows: int, threads: int
+    steps: tf.data.Dataset,
+    source: Source,
+    plan_of: PlanOf,
+    example: Callable[[Example], Example],
+    rows: int,
+    threads: int,
 ) -> tf.data.Dataset:
     """Batches of `rows` rows: the plan of each step is made in Python, once a batch; all the rest is TensorFlow's."""
 
@@ -110,7 +129,11 @@ def _batches(
     return dataset.with_options(options)
 
 
+def _apply_stock(layer: Callable, batch: Example) -> Example:
+    return {**batch, "images": layer(tf.cast(batch["images"], tf.float32), training=True)}
+
+
 def describe_exactness(settings: AugmentSettings) -> str:
     """'exact', or what keeps batches from being a function of settings, data and seed alone."""
-    names: list[Any] = [layer.name for layer in settings.keras_cv]
+    names = [layer.name for layer in settings.keras_cv]
     return f"not exact: stock KerasCV layers draw by themselves ({', '.join(names)})" if names else "exact"

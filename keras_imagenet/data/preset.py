@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from keras_imagenet.errors import SettingsError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -38,6 +40,31 @@ class Preset(BaseModel):
     def input_shape(self) -> tuple[int, int, int]:
         """Shape of one network input: (height, width, channels)."""
         return (*self.size, self.channels)
+
+
+def resolve(settings: DataSettings, origin: Preset | None = None) -> Preset:
+    """The preset of a run: what the settings say, else what the weights' origin says, else the defaults.
+
+    Raises SettingsError where mean or std has another number of entries than there are channels.
+    """
+    given: dict[str, Any] = {name: getattr(settings, name) for name in Preset.model_fields}
+    given = {name: value for name, value in given.items() if value is not None}
+    if isinstance(given.get("size"), int):
+        given["size"] = (given["size"], given["size"])
+    preset = (origin or Preset()).model_copy(update=given)
+    greyscale = {"mean": (0.5,), "std": (0.5,)} if origin is None else _averaged(origin)
+    if preset.channels == 1:
+        preset = preset.model_copy(update={name: value for name, value in greyscale.items() if name not in given})
+    for name in ("mean", "std"):
+        if len(getattr(preset, name)) != preset.channels:
+            raise SettingsError(
+                f"data.{name} = {list(getattr(preset, name))}: must have one number a channel, and data.channels is {preset.channels}"
+            )
+    return preset
+
+
+def _averaged(preset: Preset) -> dict[str, tuple[float, ...]]:
+    return {name: (sum(values) / len(values),) for name, values in (("mean", preset.mean), ("std", preset.std))}
 
 
 def normalise(images: tf.Tensor, preset: Preset) -> tf.Tensor:

@@ -12,7 +12,12 @@ from keras_imagenet.data.order import Plan
 from keras_imagenet.data.sources import Source
 from keras_imagenet.errors import DataError
 
-UNREADABLE_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.NotFoundError, tf.errors.UnknownError, tf.errors.PermissionDeniedError)
+UNREADABLE_ERRORS = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    tf.errors.UnknownError,
+    tf.errors.PermissionDeniedError,
+)
 
 
 class Stream:
@@ -58,7 +63,9 @@ class Stream:
                 batch = next(self._batches)
             except UNREADABLE_ERRORS as error:
                 if not self._find_unreadable():
-                    raise DataError(f"an image of step {self.step} cannot be read: {str(error).splitlines()[0]}") from error
+                    raise DataError(
+                        f"an image of step {self.step} cannot be read: {str(error).splitlines()[0]}"
+                    ) from error
                 self.seek(self.step)
             else:
                 self.step += 1
@@ -73,7 +80,9 @@ class Stream:
                 self._report(self.source.names[index], reason)
                 found = True
         if len(self.unreadable) == len(self.source.labels):
-            raise DataError(f"none of the {len(self.source.labels)} images can be read; the last is {self.source.names[index]}: {reason}")
+            raise DataError(
+                f"none of the {len(self.source.labels)} images can be read; the last is {self.source.names[index]}: {reason}"
+            )
         return found
 
 

@@ -1,13 +1,15 @@
 """Metrics of a network on examples: sums over examples divided by their number, whatever the batches and replicas."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_imagenet.data.pipeline import evaluation_stream
 from keras_imagenet.data.preset import Preset, normalise
+from keras_imagenet.data.sources import Source
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,26 @@ class Metrics:
     def from_sums(cls, sums: np.ndarray) -> "Metrics":
         """Out of sums of loss, top-1, top-5 and examples, float64 [4]."""
         loss, top1, top5, examples = (float(value) for value in sums)
-        return cls(*(value / examples if examples else float("nan") for value in (loss, top1, top5)), int(round(examples)))
+        return cls(*(value / examples if examples else float("nan") for value in (loss, top1, top5)), round(examples))
 
     def as_dict(self) -> dict[str, float | int]:
         """Plain numbers by name."""
         return asdict(self)
+
+
+def evaluate_source(
+    network: keras.Model,
+    preset: Preset,
+    source: Source,
+    strategy: tf.distribute.Strategy,
+    *,
+    batch_size: int,
+    threads: int,
+    report: Callable[[str, str], object],
+) -> Metrics:
+    """Metrics of a network on all examples of a source; `report` is told name and fault of each unreadable one."""
+    batches = evaluation_stream(source, preset, strategy, batch_size=batch_size, threads=threads, report=report)
+    return Evaluator(network, preset, strategy).measure(batches)[0]
 
 
 class Evaluator:
@@ -48,7 +65,9 @@ class Evaluator:
             confusion += batch_confusion.numpy()
         return Metrics.from_sums(sums), confusion
 
-    def _sum_over_replicas(self, strategy: tf.distribute.Strategy, preset: Preset, batch) -> tuple[tf.Tensor, tf.Tensor]:
+    def _sum_over_replicas(
+        self, strategy: tf.distribute.Strategy, preset: Preset, batch
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         def count(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
             logits = self.network(normalise(batch["images"], preset), training=False)
             return count_correct(batch["labels"], logits, batch["weights"], self.classes)
@@ -56,7 +75,9 @@ class Evaluator:
         return tuple(strategy.reduce("SUM", value, axis=None) for value in strategy.run(count, args=(batch,)))
 
 
-def count_correct(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, classes: int) -> tuple[tf.Tensor, tf.Tensor]:
+def count_correct(
+    labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, classes: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Sums float64 [4] of loss, top-1, top-5 and examples, and the confusion matrix int32 [classes, classes] of a batch.
 
     labels int32 [batch], logits float32 [batch, classes], weights float32 [batch] of 0 and 1.

@@ -104,8 +104,6 @@ class DataSettings(Group):
     """Height and width of the network's input in pixels: one number, or [height, width]. 224 if not given."""
     channels: Literal[1, 3] | None = None
     """1 for greyscale, 3 for RGB. 3 if not given."""
-    training_size: Size | None = None
-    """Height and width while training, where they differ from evaluation's."""
     fit: Literal["crop", "pad", "squash"] | None = None
     """How evaluation makes an image fit: cut the centre, add borders, or change its aspect. crop if not given."""
     crop_fraction: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -25,6 +25,12 @@ def setting_names(group: type[BaseModel] = Settings, prefix: str = "") -> dict[s
     return names
 
 
+def help_lines() -> list[str]:
+    """A line a setting, for the help of commands that take them."""
+    width = 34
+    return [f"  --{name:<{width}} {description.splitlines()[0]}" for name, description in setting_names().items()]
+
+
 def nearest(word: str, known: Sequence[str]) -> str:
     """'; did you mean X?' with the nearest known word, or nothing."""
     close = get_close_matches(word, known, n=1, cutoff=0.5)

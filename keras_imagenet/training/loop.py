@@ -10,12 +10,13 @@ import keras
 import numpy as np
 
 from keras_imagenet.errors import Interrupted
-from keras_imagenet.run_folder import RunFolder, write_history
+from keras_imagenet.run_folder import RunFolder, write_history, write_with
 from keras_imagenet.serving.evaluate import Metrics
 from keras_imagenet.training import checkpoints
 from keras_imagenet.training.guards import Deadline, Signals, require_finite
 from keras_imagenet.training.trainer import Trainer
 
+BEST_WEIGHTS = "best.weights.h5"
 Row = dict[str, Any]
 Evaluate = Callable[[], tuple[Metrics, np.ndarray] | None]
 
@@ -41,6 +42,7 @@ class State:
     rows: list[Row]
     seconds: float
     progress_of_data: Callable[[], dict[str, Any]]
+    last_validation: Metrics | None = None
 
 
 def train(
@@ -64,7 +66,11 @@ def train(
     def save() -> None:
         require_finite(trainer.sums.numpy(), 0, trainer.step_number)
         state.seconds = time.perf_counter() - started
-        checkpoints.save(folder.checkpoints, trainer, checkpoints.Progress(trainer.step_number, state.seconds, **state.progress_of_data()))
+        checkpoints.save(
+            folder.checkpoints,
+            trainer,
+            checkpoints.Progress(trainer.step_number, state.seconds, **state.progress_of_data()),
+        )
 
     with Signals().watching() as signals:
         callbacks.on_train_begin()
@@ -80,15 +86,21 @@ def train(
                     save()
                     callbacks.on_train_end()
                     if signals.caught:
-                        raise Interrupted(f"interrupted at step {trainer.step_number}; its state is saved", signals.caught)
+                        raise Interrupted(
+                            f"interrupted at step {trainer.step_number}; its state is saved", signals.caught
+                        )
                     return False
-                if course.checkpoint_steps and trainer.step_number % course.checkpoint_steps == 0 and trainer.step_number < end:
+                if (
+                    course.checkpoint_steps
+                    and trainer.step_number % course.checkpoint_steps == 0
+                    and trainer.step_number < end
+                ):
                     save()
-            row, confusion = _end_epoch(trainer, evaluate, epoch, time.perf_counter() - epoch_started)
+            row, confusion = _end_epoch(trainer, evaluate, state, time.perf_counter() - epoch_started)
             state.rows.append(row)
             callbacks.on_epoch_end(epoch, {**row, "confusion": confusion})
             write_history(folder.history_file, state.rows)
-            _keep_best(trainer, state.rows, folder.checkpoints / "best.weights.h5")
+            _keep_best(trainer, state.rows, folder.checkpoints / BEST_WEIGHTS)
             save()
             if _patience_is_out(state.rows, course.patience):
                 break
@@ -96,14 +108,14 @@ def train(
     return True
 
 
-def _end_epoch(trainer: Trainer, evaluate: Evaluate, epoch: int, seconds: float) -> tuple[Row, np.ndarray | None]:
+def _end_epoch(trainer: Trainer, evaluate: Evaluate, state: State, seconds: float) -> tuple[Row, np.ndarray | None]:
     """The epoch's row of history.csv, and validation's confusion matrix; the sums start anew."""
     sums = trainer.sums.numpy()
     require_finite(sums, 0, trainer.step_number)
     trainer.sums.assign(np.zeros_like(sums))
     training = Metrics.from_sums(sums)
     row: Row = {
-        "epoch": epoch + 1,
+        "epoch": len(state.rows) + 1,
         "step": trainer.step_number,
         "loss": training.loss,
         "top1": training.top1,
@@ -115,8 +127,10 @@ def _end_epoch(trainer: Trainer, evaluate: Evaluate, epoch: int, seconds: float)
     evaluated = evaluate()
     if evaluated is None:
         return row, None
-    validation, confusion = evaluated
-    row |= {f"validation_{name}": value for name, value in validation.as_dict().items() if name != "examples"}
+    state.last_validation, confusion = evaluated
+    row |= {
+        f"validation_{name}": value for name, value in state.last_validation.as_dict().items() if name != "examples"
+    }
     return row, confusion
 
 
@@ -129,12 +143,7 @@ def best_row(rows: Sequence[Row]) -> Row | None:
 def _keep_best(trainer: Trainer, rows: Sequence[Row], path: Path) -> None:
     """The weights of the best epoch so far, in a file beside the checkpoints."""
     if best_row(rows) is rows[-1]:
-        from keras_imagenet.run_folder import write_with
-
-        def write(beside: Path) -> None:
-            trainer.network.save_weights(beside)
-
-        write_with(path, write)
+        write_with(path, trainer.network.save_weights)
 
 
 def _patience_is_out(rows: Sequence[Row], patience: int | None) -> bool:

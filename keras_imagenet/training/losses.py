@@ -8,7 +8,9 @@ def smooth(labels: tf.Tensor, classes: int, label_smoothing: float) -> tf.Tensor
 
     Source: arXiv:1512.00567 section 7.
     """
-    return tf.one_hot(labels, classes, on_value=1 - label_smoothing + label_smoothing / classes, off_value=label_smoothing / classes)
+    return tf.one_hot(
+        labels, classes, on_value=1 - label_smoothing + label_smoothing / classes, off_value=label_smoothing / classes
+    )
 
 
 def cross_entropy(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -1,7 +1,7 @@
 """What a run shows while it trains: progress on a terminal or in a pipe, TensorBoard. Keras callbacks all."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,24 +58,27 @@ class TensorBoard(keras.callbacks.Callback):
     also the confusion matrix as an image.
     """
 
-    def __init__(self, folder: Path, every: int, first_images: Callable[[], tf.Tensor] | None = None) -> None:
+    def __init__(self, folder: Path, every: int) -> None:
         super().__init__()
         self.every = every
-        self.first_images = first_images
         self.training = tf.summary.create_file_writer(str(folder / "train"))
         self.validation = tf.summary.create_file_writer(str(folder / "validation"))
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
-        """Start counting, and show the first images of the run."""
+        """Start counting."""
         self.meter = Meter.start(self.model)
-        if self.first_images is not None:
-            with self.training.as_default(step=self.model.step_number):
-                tf.summary.image("images", self.first_images(), max_outputs=16)
+        self.images_shown = False
 
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
-        """A point of every training curve, each `every` steps."""
+        """The first images, as the network gets them; a point of every training curve, each `every` steps."""
+        if not self.images_shown:
+            with self.training.as_default(step=batch):
+                tf.summary.image("images", tf.cast(self.model.first_images, tf.uint8), max_outputs=16)
+            self.images_shown = True
         if (batch + 1) % self.every == 0:
-            self._write(self.training, {**self.meter.read(self.model), "learning_rate": self.model.schedule(batch)}, batch + 1)
+            self._write(
+                self.training, {**self.meter.read(self.model), "learning_rate": self.model.schedule(batch)}, batch + 1
+            )
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         """Validation's scalars and confusion matrix."""
@@ -118,7 +121,9 @@ class ProgressLines(keras.callbacks.Callback):
         """A line when the last is old."""
         if time.perf_counter() - self.meter.time >= SECONDS_BETWEEN_LINES:
             values = self.meter.read(self.model)
-            self.output.say(f"step {batch + 1}/{self.total_steps}: {describe(values)}, {self.clock.left(batch + 1)} left")
+            self.output.say(
+                f"step {batch + 1}/{self.total_steps}: {describe(values)}, {self.clock.left(batch + 1)} left"
+            )
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         """The epoch's line."""
@@ -149,7 +154,9 @@ class ProgressBar(keras.callbacks.Callback):
         """Redraw when the last drawing is old."""
         if time.perf_counter() - self.meter.time >= SECONDS_BETWEEN_REDRAWS:
             values = describe(self.meter.read(self.model)) + f", {self.clock.left(batch + 1)} left"
-            self.bar.update(self.task, completed=batch + 1, description=f"step {batch + 1}/{self.total_steps}", values=values)
+            self.bar.update(
+                self.task, completed=batch + 1, description=f"step {batch + 1}/{self.total_steps}", values=values
+            )
             self.bar.refresh()
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
@@ -199,7 +206,7 @@ def epoch_line(epoch: int, logs: Mapping[str, float]) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as 1:02:03, or 2:03 below an hour."""
-    hours, rest = divmod(int(round(seconds)), 3600)
+    hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 

@@ -8,8 +8,16 @@ from keras import ops
 from keras_imagenet.settings.training import OptimizerSettings
 
 
-def build(settings: OptimizerSettings, variables: Sequence[keras.Variable], *, precision: str = "float32") -> keras.Optimizer:
+def build(
+    settings: OptimizerSettings,
+    variables: Sequence[keras.Variable],
+    *,
+    clip_norm: float | None = None,
+    precision: str = "float32",
+) -> keras.Optimizer:
     """The optimizer of the settings, built for `variables`; with dynamic loss scaling under mixed_float16.
+
+    clip_norm: largest norm of all gradients together; decay is not part of it.
 
     Its learning rate is a variable that the train function sets at every step.
     """
@@ -19,12 +27,13 @@ def build(settings: OptimizerSettings, variables: Sequence[keras.Variable], *, p
             momentum=settings.momentum,
             nesterov=settings.nesterov,
             coupled_decay=settings.weight_decay,
+            global_clipnorm=clip_norm,
         )
     else:
         moments = {"beta_1": settings.beta_1, "beta_2": settings.beta_2, "epsilon": settings.epsilon}
         decay = {"weight_decay": settings.weight_decay} if settings.name == "adamw" else {}
         kind = keras.optimizers.AdamW if settings.name == "adamw" else keras.optimizers.Adam
-        optimizer = kind(settings.learning_rate, **moments, **decay)
+        optimizer = kind(settings.learning_rate, **moments, **decay, global_clipnorm=clip_norm)
     optimizer.exclude_from_weight_decay(var_list=spared(variables, settings.decay_norm_and_bias))
     if precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -48,7 +57,15 @@ class SGD(keras.optimizers.Optimizer):
     Keras' own SGD keeps the rate inside v and decouples the decay: another algorithm as soon as the rate changes.
     """
 
-    def __init__(self, learning_rate: float = 0.1, momentum: float = 0.9, nesterov: bool = False, coupled_decay: float = 0.0, name: str = "sgd", **kwargs) -> None:
+    def __init__(
+        self,
+        learning_rate: float = 0.1,
+        momentum: float = 0.9,
+        nesterov: bool = False,
+        coupled_decay: float = 0.0,
+        name: str = "sgd",
+        **kwargs,
+    ) -> None:
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.momentum = momentum
         self.nesterov = nesterov

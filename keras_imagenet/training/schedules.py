@@ -8,7 +8,9 @@ from keras_imagenet.settings.training import ScheduleSettings
 Schedule = Callable[[int], float]
 
 
-def build(settings: ScheduleSettings, peak: float, *, batch_size: int, steps_per_epoch: float, total_steps: int) -> Schedule:
+def build(
+    settings: ScheduleSettings, peak: float, *, batch_size: int, steps_per_epoch: float, total_steps: int
+) -> Schedule:
     """The rate at step 0, 1, ..., total_steps - 1.
 
     peak: the optimizer's rate, scaled linearly from `reference_batch` (arXiv:1706.02677 section 2.1). Warm-up rises step
@@ -26,7 +28,9 @@ def build(settings: ScheduleSettings, peak: float, *, batch_size: int, steps_per
         if settings.name == "linear":
             return peak * linear((step - warmup_steps) / after, settings.final_factor)
         if settings.name == "step":
-            return peak * settings.factor ** sum(step >= round(epoch * steps_per_epoch) for epoch in settings.milestones)
+            return peak * settings.factor ** sum(
+                step >= round(epoch * steps_per_epoch) for epoch in settings.milestones
+            )
         return peak
 
     return rate

@@ -30,7 +30,6 @@ class Trainer(keras.Model):
         *,
         schedule: Schedule,
         label_smoothing: float = 0.0,
-        clip_norm: float | None = None,
         mix: Mix | None = None,
         xla: bool = False,
     ) -> None:
@@ -39,11 +38,11 @@ class Trainer(keras.Model):
         self.preset = preset
         self.schedule = schedule
         self.label_smoothing = label_smoothing
-        self.clip_norm = clip_norm
         self.mix = mix
         self.xla = xla
         self.step_number = 0
         self.seconds_waiting = 0.0
+        self.first_images: tf.Tensor | None = None
         # Sums over an epoch's examples: loss, top-1, top-5, examples. In the checkpoint, so that a resumed epoch's row is whole.
         self.sums = tf.Variable(tf.zeros([4], tf.float64), trainable=False, name="sums")
 
@@ -72,6 +71,8 @@ class Trainer(keras.Model):
             start = time.perf_counter()
             batch = next(iterator)  # The CPU waits for data here, and for the device only where `sums` is read.
             self.seconds_waiting += time.perf_counter() - start
+            if self.first_images is None:
+                self.first_images = self.distribute_strategy.experimental_local_results(batch["images"])[0][:16]
             global_step(batch, tf.constant(self.schedule(self.step_number), tf.float32))
             self.step_number += 1
 

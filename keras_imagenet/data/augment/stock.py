@@ -25,10 +25,16 @@ def _layer(index: int, setting: KerasCVLayer) -> "keras.layers.Layer":
 
     base = keras_cv.layers.BaseImageAugmentationLayer
     vectorised = keras_cv.layers.VectorizedBaseImageAugmentationLayer
-    names = [name for name, kind in vars(keras_cv.layers).items() if inspect.isclass(kind) and issubclass(kind, (base, vectorised)) and kind not in (base, vectorised)]
+    names = [
+        name
+        for name, kind in vars(keras_cv.layers).items()
+        if inspect.isclass(kind) and issubclass(kind, (base, vectorised)) and kind not in (base, vectorised)
+    ]
     where = f"augment.keras_cv.{index}"
     if setting.name not in names:
-        raise SettingsError(f"{where}.name = {setting.name}: no augmentation layer of KerasCV{nearest(setting.name, names) or ': ' + ', '.join(sorted(names))}")
+        raise SettingsError(
+            f"{where}.name = {setting.name}: no augmentation layer of KerasCV{nearest(setting.name, names) or ': ' + ', '.join(sorted(names))}"
+        )
     if setting.name in ("MixUp", "CutMix", "FourierMix"):
         raise SettingsError(f"{where}.name = {setting.name}: mixes labels too; use augment.mixing")
     try:

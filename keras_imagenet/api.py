@@ -1,0 +1,225 @@
+"""The entry functions: what the commands do, and the Python API. TensorFlow starts inside them, as the settings say."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_imagenet import recipes, run_folder, runtime
+from keras_imagenet.data import sources
+from keras_imagenet.errors import DataError, Interrupted, KerasImagenetError, SettingsError
+from keras_imagenet.models import registry
+from keras_imagenet.output import Output
+from keras_imagenet.run_folder import RunFolder
+from keras_imagenet.settings import RuntimeSettings, Settings
+from keras_imagenet.settings.explain import nearest
+
+if TYPE_CHECKING:
+    import keras
+
+
+def fit(
+    settings: Settings | None = None,
+    *,
+    recipe: str = recipes.DEFAULT_RECIPE,
+    output: Output | None = None,
+    callbacks: Sequence["keras.callbacks.Callback"] = (),
+    debug: bool = False,
+) -> RunFolder:
+    """Train as the settings say and return the run folder, which holds everything that came of it.
+
+    settings: those of `recipe` if not given; `recipe` names the folder where the settings do not. callbacks: Keras' own or
+    yours, besides TensorBoard and the progress display. Raises SettingsError, DataError, TrainingStopped or Interrupted.
+    """
+    settings = settings or recipes.load(recipe)
+    output = output or Output.standard()
+    _require_model(settings.model.name)
+    splits = sources.open_source(settings.data.source)
+    folder = run_folder.create(settings, recipe)
+    output = replace(output, log_file=folder.log_file)
+    strategy = runtime.start(settings.runtime, folder.log_file, debug=debug)
+    from keras_imagenet.training import fit as training
+
+    try:
+        metrics = training.fit(settings, splits, strategy, folder, output, callbacks)
+    except Interrupted as error:
+        raise Interrupted(f"{error}. To go on: {training.resume_command(folder)}", error.exit_code - 128) from error
+    except OSError as error:
+        raise KerasImagenetError(
+            f"{folder.path}: cannot be written: {error.strerror or error}; what was written before is whole. "
+            f"To go on from the last checkpoint: {training.resume_command(folder)}"
+        ) from error
+    if metrics is not None:
+        output.result(metrics | {"run_folder": str(folder.path)}, _closing_lines(folder, metrics))
+    return folder
+
+
+def dry_run(settings: Settings, *, output: Output | None = None, debug: bool = False) -> dict[str, Any]:
+    """Say what `fit` would do, send one batch through, and leave nothing behind."""
+    output = output or Output.standard()
+    _require_model(settings.model.name)
+    splits = sources.open_source(settings.data.source)
+    strategy = runtime.start(settings.runtime, None, debug=debug)
+    from keras_imagenet.training import fit as training
+
+    run, memory = training.try_one_batch(settings, splits, strategy, output)
+    resolved = run.settings.model_dump(mode="json")
+    lines = [recipes.to_yaml(run.settings).rstrip(), *training.facts(run), memory.line]
+    content = {
+        "settings": resolved,
+        "steps": run.course.total_steps,
+        "memory": asdict(memory),
+        "facts": training.facts(run),
+    }
+    output.result(content, lines)
+    return content
+
+
+def evaluate(
+    run_or_model: str,
+    overrides: Sequence[tuple[str, str]] = (),
+    *,
+    weights: str | None = None,
+    config: str | None = None,
+    output: Output | None = None,
+    debug: bool = False,
+) -> dict[str, Any]:
+    """Measure a run folder, or a network by name with weights, on a source's validation split, or on all of it.
+
+    A run is measured on its own data unless overrides such as ("data.source.directory", "photos") say otherwise, in the
+    run's label order. Raises SettingsError or DataError.
+    """
+    output = output or Output.standard()
+    folder = run_folder.opened(run_or_model) if Path(run_or_model).is_dir() else None
+    if folder is None and weights is None:
+        _require_model(run_or_model, where=run_or_model, kind="run folder or model")
+        raise SettingsError(f"{run_or_model}: a network by name needs --weights, or what is measured is chance")
+    settings = recipes.load(str(folder.settings_file) if folder else config, overrides)
+    classes_file = settings.data.source.classes or (folder.classes_file if folder else None)
+    splits = sources.open_source(settings.data.source.model_copy(update={"classes": classes_file}))
+    source = splits.validation or splits.train
+    strategy = runtime.start(settings.runtime, folder.log_file if folder else None, debug=debug)
+    from keras_imagenet.data import preset as presets
+    from keras_imagenet.serving.evaluate import evaluate_source
+
+    if folder:
+        network, image_preset = _network(folder), presets.resolve(settings.data)
+    else:
+        network, image_preset = None, None
+    _require_classes(network.output_shape[-1], source, folder)
+    report: dict[str, str] = {}
+    metrics = evaluate_source(
+        network,
+        image_preset,
+        source,
+        strategy,
+        batch_size=settings.train.evaluation_batch_size or settings.train.batch_size,
+        threads=runtime.threads(settings.runtime),
+        report=report.setdefault,
+    )
+    for name, reason in report.items():
+        output.say(f"left out: {name}: {reason}")
+    measured_on = "validation examples" if splits.validation else "examples, all there are"
+    result = {**metrics.as_dict(), "unreadable": len(report), "measured_on": measured_on}
+    output.result(result, [_reached(result)])
+    return result
+
+
+def predict(
+    run: str, images: Sequence[str], *, top: int = 5, output: Output | None = None, debug: bool = False
+) -> list[dict[str, Any]]:
+    """The most probable classes of image files, or of all in a folder, by a run's network.
+
+    Files that cannot be read are named, and end with DataError after the others are answered.
+    """
+    output = output or Output.standard()
+    folder = run_folder.opened(run)
+    if top < 1:
+        raise SettingsError(f"--top {top}: must be at least 1")
+    from keras_imagenet.serving.files import find_images
+
+    files = find_images(images)
+    runtime.start(RuntimeSettings(), None, debug=debug)
+    from keras_imagenet.serving import predict as prediction
+
+    answers, faults = prediction.predict(_network(folder), folder.preset, folder.classes, files, top)
+    output.result(answers, [line for answer in answers for line in prediction.lines(answer)])
+    if faults:
+        raise DataError("; ".join(f"{path}: {reason}" for path, reason in faults))
+    return answers
+
+
+def export(
+    run: str, *, directory: str | None = None, output: Output | None = None, debug: bool = False
+) -> dict[str, Any]:
+    """Write a run's network as a SavedModel in TF Serving's layout, and compare its answers in a new process."""
+    output = output or Output.standard()
+    folder = run_folder.opened(run)
+    runtime.start(RuntimeSettings(), None, debug=debug)
+    from keras_imagenet.serving import export as exporting
+
+    network = _network(folder)
+    target = Path(directory) if directory else folder.saved_model
+    with runtime.quiet(None if debug else Path("/dev/null")):
+        version = exporting.export(network, folder.preset, folder.classes, target)
+    difference = exporting.compare(network, folder.preset, version)
+    result = {
+        "saved_model": str(version),
+        "largest_difference": difference,
+        "signatures": ["serving_default", "images"],
+    }
+    output.result(
+        result, [f"{version}: answers as the network does (largest difference of a probability {difference:.1e})"]
+    )
+    return result
+
+
+def _require_model(name: str, *, where: str = "", kind: str = "model") -> None:
+    if name not in registry.names():
+        hint = nearest(name, registry.names()) or "; `keras-imagenet models` lists them"
+        raise SettingsError(f"{where or f'model.name = {name}'}: no such {kind}{hint}")
+
+
+def _require_classes(outputs: int, source: sources.Source, folder: RunFolder | None) -> None:
+    """The data's label order must be the network's."""
+    if folder and tuple(source.classes) != folder.classes:
+        differing = next((name for name in source.classes if name not in folder.classes), None)
+        what = (
+            f"class {differing} is not among the run's {len(folder.classes)}"
+            if differing
+            else "the classes stand in another order"
+        )
+        raise DataError(f"data.source: {what} ({folder.classes_file})")
+    if outputs != len(source.classes):
+        raise DataError(
+            f"data.source: has {len(source.classes)} classes and the network {outputs}; data.source.classes names a file "
+            "that fixes the label order of all of them"
+        )
+
+
+def _network(folder: RunFolder) -> "keras.Model":
+    import keras
+
+    return keras.saving.load_model(folder.model_file, compile=False, safe_mode=True)
+
+
+def _closing_lines(folder: RunFolder, metrics: dict[str, Any]) -> list[str]:
+    """What the run reached, where it is, and what to try next."""
+    best = metrics["best"]
+    earlier = f" (best top-1 {best['top1']:.4f} after epoch {best['epoch']})" if best else ""
+    return [
+        f"reached: {_reached(metrics)}{earlier}",
+        f"run folder: {folder.path}",
+        "try next:",
+        f"  tensorboard --logdir {folder.tensorboard}",
+        f"  keras-imagenet evaluate {folder.path}",
+        f"  keras-imagenet predict {folder.path} {folder.example_file}",
+    ]
+
+
+def _reached(metrics: dict[str, Any]) -> str:
+    unreadable = f", {metrics['unreadable']} unreadable left out" if metrics["unreadable"] else ""
+    return (
+        f"top-1 {metrics['top1']:.4f}, top-5 {metrics['top5']:.4f}, loss {metrics['loss']:.4f} "
+        f"on {metrics.get('examples', 0):,} {metrics['measured_on']}{unreadable}"
+    )

@@ -1,0 +1,219 @@
+"""The front door: one short function a command. No TensorFlow before a command needs it."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from keras_imagenet import __version__
+from keras_imagenet.errors import KerasImagenetError, SettingsError
+
+Overrides = list[tuple[str, str]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    try:
+        rest, overrides = split_settings(arguments)
+        parsed, unknown = _parser().parse_known_args(rest)
+        if unknown:
+            raise SettingsError(_unknown_argument(unknown[0]))
+        return parsed.run(parsed, overrides) or 0
+    except KerasImagenetError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"keras-imagenet: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("keras-imagenet: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except Exception as error:  # The last resort: one line, unless the traceback is asked for.
+        if debug:
+            raise
+        first_line = next(iter(str(error).splitlines()), "")
+        print(f"keras-imagenet: {type(error).__name__}: {first_line} (--debug shows the traceback)", file=sys.stderr)
+        return 1
+
+
+def split_settings(arguments: Sequence[str]) -> tuple[list[str], Overrides]:
+    """Arguments without the settings, and the settings among them: --group.key VALUE or --group.key=VALUE, before a --."""
+    rest: list[str] = []
+    overrides: Overrides = []
+    queue = list(arguments)
+    while queue:
+        word = queue.pop(0)
+        if word == "--":
+            return [*rest, word, *queue], overrides
+        name, equals, value = word.partition("=")
+        if not name.startswith("--") or "." not in name:
+            rest.append(word)
+            continue
+        if not equals:
+            if not queue:
+                raise SettingsError(f"command line: {name}: needs a value")
+            value = queue.pop(0)
+        overrides.append((name.removeprefix("--"), value))
+    return rest, overrides
+
+
+def fit(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """Train."""
+    from keras_imagenet import api, recipes
+
+    recipe = parsed.config or recipes.DEFAULT_RECIPE
+    settings = recipes.load(recipe, overrides)
+    if parsed.dry_run:
+        api.dry_run(settings, output=_output(parsed), debug=parsed.debug)
+    else:
+        api.fit(settings, recipe=recipe, output=_output(parsed), debug=parsed.debug)
+
+
+def evaluate(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """Measure a run, or a network with published weights, on labelled images."""
+    from keras_imagenet import api
+
+    api.evaluate(
+        parsed.run_or_model,
+        overrides,
+        weights=parsed.weights,
+        config=parsed.config,
+        output=_output(parsed),
+        debug=parsed.debug,
+    )
+
+
+def predict(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """Say what is on images."""
+    from keras_imagenet import api
+
+    _no_settings(overrides, "predict")
+    api.predict(parsed.run_folder, parsed.images, top=parsed.top, output=_output(parsed), debug=parsed.debug)
+
+
+def export(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """Write a SavedModel for TF Serving."""
+    from keras_imagenet import api
+
+    _no_settings(overrides, "export")
+    api.export(parsed.run_folder, directory=parsed.output, output=_output(parsed), debug=parsed.debug)
+
+
+def runs(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """Compare run folders."""
+    from keras_imagenet.serving.runs import table
+
+    _no_settings(overrides, "runs")
+    rows, lines = table(parsed.directory)
+    _output(parsed).result(rows, lines)
+
+
+def schema(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """Print the JSON schema of recipes."""
+    import json
+
+    from keras_imagenet.recipes import json_schema
+
+    _no_settings(overrides, "schema")
+    print(json.dumps(json_schema(), indent=2))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="keras-imagenet", description="From photographs to a served classifier.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"keras-imagenet {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, run: Callable, help_line: str, *, takes_settings: bool = False) -> argparse.ArgumentParser:
+        child = commands.add_parser(name, help=help_line, description=help_line, allow_abbrev=False)
+        child.add_argument(
+            "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
+        )
+        child.add_argument("--debug", action="store_true", help="show tracebacks, and TensorFlow's own notices")
+        child.set_defaults(run=run)
+        child.takes_settings = takes_settings
+        return child
+
+    child = command(
+        "fit", fit, "train a network; without arguments, the simple CNN on handwritten digits", takes_settings=True
+    )
+    child.add_argument("--config", metavar="RECIPE", help="a recipe by path or by name, such as digits/simple_cnn")
+    child.add_argument(
+        "--dry_run", action="store_true", help="show what would be done, try one batch, and leave nothing behind"
+    )
+
+    child = command(
+        "evaluate", evaluate, "measure a run, or a network with weights, on labelled images", takes_settings=True
+    )
+    child.add_argument("run_or_model", metavar="RUN", help="a run folder, or a network's name with --weights")
+    child.add_argument("--weights", metavar="FILE", help="weights for a network given by name")
+    child.add_argument("--config", metavar="RECIPE", help="a recipe whose data a network given by name is measured on")
+
+    child = command("predict", predict, "say what is on images")
+    child.add_argument("run_folder", metavar="RUN", help="a run folder")
+    child.add_argument("images", metavar="IMAGE", nargs="+", help="image files, or folders of them")
+    child.add_argument("--top", type=int, default=5, metavar="K", help="how many classes to name (default: 5)")
+
+    child = command("export", export, "write a SavedModel for TF Serving")
+    child.add_argument("run_folder", metavar="RUN", help="a run folder")
+    child.add_argument("--output", metavar="FOLDER", help="where the numbered versions go (default: RUN/saved_model)")
+
+    child = command("runs", runs, "compare run folders")
+    child.add_argument(
+        "directory", nargs="?", default="runs", metavar="FOLDER", help="the folder of run folders (default: runs)"
+    )
+
+    command("schema", schema, "print the JSON schema of recipes, for editors")
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line, and whose help lists the settings where the command takes them."""
+
+    takes_settings = False
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the complaint as a SettingsError."""
+        raise SettingsError(f"command line: {message} ({self.prog} --help)")
+
+    def format_help(self) -> str:
+        """argparse's help, then every setting by group."""
+        text = super().format_help()
+        if self.takes_settings:
+            from keras_imagenet.settings.explain import help_lines
+
+            text += "\nsettings, in a recipe or here as --group.key VALUE:\n" + "\n".join(help_lines()) + "\n"
+        return text
+
+
+def _no_settings(overrides: Overrides, command: str) -> None:
+    if overrides:
+        raise SettingsError(
+            f"command line: --{overrides[0][0]}: {command} takes no settings; what it needs is in the run folder"
+        )
+
+
+def _output(parsed: argparse.Namespace):
+    from keras_imagenet.output import Output
+
+    return Output.standard(as_json=parsed.json)
+
+
+def _unknown_argument(word: str) -> str:
+    """What to write instead of an option that does not exist."""
+    from keras_imagenet.settings.explain import nearest, setting_names
+
+    if not word.startswith("-"):
+        return f"command line: {word}: unexpected argument"
+    name, settings = word.lstrip("-").partition("=")[0], list(setting_names())
+    by_last_part = {setting.rpartition(".")[2]: setting for setting in reversed(settings)}
+    hint = (
+        f"; did you mean --{by_last_part[name]}?"
+        if name in by_last_part
+        else nearest(name, [*by_last_part, "config", "dry_run", "json"])
+    )
+    return f"command line: {word}: unknown argument{hint}"

@@ -1,0 +1,57 @@
+"""What is on images: the evaluation's own preprocessing, then the network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_imagenet.data import images
+from keras_imagenet.data.preset import Preset, normalise
+
+BATCH = 32
+
+
+def predict(
+    network: keras.Model, preset: Preset, classes: Sequence[str], files: Sequence[Path], top: int
+) -> tuple[list[dict[str, Any]], list[tuple[Path, str]]]:
+    """Answers for the files that can be read, in their order, and (file, reason) of those that cannot.
+
+    An answer: image, and predictions of label, class and probability, the most probable first.
+    """
+    answers: list[dict[str, Any]] = []
+    faults: list[tuple[Path, str]] = []
+    for first in range(0, len(files), BATCH):
+        encoded = {path: path.read_bytes() for path in files[first : first + BATCH]}
+        reasons = {path: images.fault(content) for path, content in encoded.items()}
+        faults += [(path, reason) for path, reason in reasons.items() if reason is not None]
+        readable = [path for path, reason in reasons.items() if reason is None]
+        if readable:
+            shares = probabilities(network, preset, [encoded[path] for path in readable])
+            answers += [_answer(path, row, classes, top) for path, row in zip(readable, shares, strict=True)]
+    return answers, faults
+
+
+def probabilities(network: keras.Model, preset: Preset, encoded: Sequence[bytes]) -> np.ndarray:
+    """Class probabilities float32 [images, classes] of encoded images.
+
+    Raises tf.errors.InvalidArgumentError for one that cannot be decoded.
+    """
+    crops = tf.stack([images.evaluation_crop(tf.constant(content), preset) for content in encoded])
+    return tf.nn.softmax(network(normalise(crops, preset), training=False)).numpy()
+
+
+def lines(answer: dict[str, Any]) -> list[str]:
+    """An answer for people: the file, then a line a class."""
+    rows = [f"  {prediction['probability']:7.4f}  {prediction['class']}" for prediction in answer["predictions"]]
+    return [answer["image"], *rows]
+
+
+def _answer(path: Path, shares: np.ndarray, classes: Sequence[str], top: int) -> dict[str, Any]:
+    order = np.argsort(-shares, kind="stable")[:top]
+    predictions = [
+        {"label": int(label), "class": classes[label], "probability": round(float(shares[label]), 6)} for label in order
+    ]
+    return {"image": str(path), "predictions": predictions}

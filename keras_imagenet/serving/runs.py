@@ -1,0 +1,51 @@
+"""A table that compares run folders. No TensorFlow."""
+
+from pathlib import Path
+from typing import Any
+
+from keras_imagenet.errors import KerasImagenetError, SettingsError
+from keras_imagenet.run_folder import RunFolder
+
+COLUMNS = ("run", "model", "data", "epochs", "top1", "best_top1", "loss", "minutes", "state")
+
+
+def table(directory: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """The runs below a folder, as rows and as lines. Raises SettingsError where there is no such folder."""
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise SettingsError(f"{folder}: no such folder; `keras-imagenet fit` makes run folders in runs/")
+    rows = [_row(RunFolder(path)) for path in sorted(folder.iterdir()) if (path / "settings.yaml").exists()]
+    if not rows:
+        return [], [f"{folder} holds no runs"]
+    cells = [COLUMNS, *([_text(row[column]) for column in COLUMNS] for row in rows)]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(COLUMNS))]
+    return rows, [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    ]
+
+
+def _row(run: RunFolder) -> dict[str, Any]:
+    history, metrics = run.history, run.metrics or {}
+    try:
+        settings = run.settings
+        model, data = settings.model.name, settings.data.source.name
+    except KerasImagenetError:
+        model = data = None  # Written by another version: still a run, and its figures still count.
+    best = metrics.get("best") or {}
+    return {
+        "run": run.path.name,
+        "model": model,
+        "data": data,
+        "epochs": len(history),
+        "top1": metrics.get("top1"),
+        "best_top1": best.get("top1"),
+        "loss": metrics.get("loss"),
+        "minutes": metrics["training_seconds"] / 60 if "training_seconds" in metrics else None,
+        "state": "finished" if metrics else "not finished",
+    }
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
