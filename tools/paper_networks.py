@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 def simple_cnn(channels: int, classes: int) -> nn.Module:
@@ -58,7 +58,7 @@ class CifarResNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Images [n, channels, 32, 32] to logits [n, classes]."""
-        x = F.relu(self.bn1(self.conv1(x)))
+        x = functional.relu(self.bn1(self.conv1(x)))
         for layer in self.layers:
             x = layer(x)
         return self.fc(x.mean((2, 3)))
@@ -78,9 +78,9 @@ class CifarBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[n, before, h, w] to [n, filters, h / stride, w / stride]."""
-        identity = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.added))
-        x = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(identity + self.bn2(self.conv2(x)))
+        identity = functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.added))
+        x = functional.relu(self.bn1(self.conv1(x)))
+        return functional.relu(identity + self.bn2(self.conv2(x)))
 
 
 class WideResNet(nn.Module):
@@ -103,7 +103,7 @@ class WideResNet(nn.Module):
         x = self.conv1(x)
         for layer in self.layers:
             x = layer(x)
-        return self.fc(F.relu(self.bn(x)).mean((2, 3)))
+        return self.fc(functional.relu(self.bn(x)).mean((2, 3)))
 
 
 class WideBlock(nn.Module):
@@ -119,6 +119,6 @@ class WideBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[n, before, h, w] to [n, filters, h / stride, w / stride]."""
-        active = F.relu(self.bn1(x))
+        active = functional.relu(self.bn1(x))
         shortcut = x if self.project is None else self.project(active)
-        return shortcut + self.conv2(F.relu(self.bn2(self.conv1(active))))
+        return shortcut + self.conv2(functional.relu(self.bn2(self.conv1(active))))

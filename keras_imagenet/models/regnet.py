@@ -1,0 +1,119 @@
+"""RegNetX and RegNetY (arXiv:2003.13678, section 3 and tables 7 and 8): widths from a quantised line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import keras
+from keras import KerasTensor
+
+from keras_imagenet.models import blocks
+from keras_imagenet.models.inverted_residuals import ConvNorm
+
+
+@dataclass(frozen=True)
+class RegNet:
+    """Blocks in all, first width w0, slope wa, ratio wm of neighbouring widths, channels of a group.
+
+    squeeze_excite: RegNetY; channels between are a quarter of the block's input.
+    """
+
+    depth: int
+    first_width: int
+    slope: float
+    ratio: float
+    group_width: int
+    squeeze_excite: bool = False
+    stem: int = 32
+
+
+VARIANTS = {
+    "regnetx_002": RegNet(13, 24, 36.44, 2.49, 8),
+    "regnet_x_400mf": RegNet(22, 24, 24.48, 2.54, 16),
+    "regnet_x_800mf": RegNet(16, 56, 35.73, 2.28, 16),
+    "regnet_x_1_6gf": RegNet(18, 80, 34.01, 2.25, 24),
+    "regnet_x_3_2gf": RegNet(25, 88, 26.31, 2.25, 48),
+    "regnet_x_8gf": RegNet(23, 80, 49.56, 2.88, 120),
+    "regnet_x_16gf": RegNet(22, 216, 55.59, 2.1, 128),
+    "regnety_002": RegNet(13, 24, 36.44, 2.49, 8, squeeze_excite=True),
+    "regnet_y_400mf": RegNet(16, 48, 27.89, 2.09, 8, squeeze_excite=True),
+    "regnet_y_800mf": RegNet(14, 56, 38.84, 2.4, 16, squeeze_excite=True),
+    "regnet_y_1_6gf": RegNet(27, 48, 20.71, 2.65, 24, squeeze_excite=True),
+    "regnet_y_3_2gf": RegNet(21, 80, 42.63, 2.66, 24, squeeze_excite=True),
+    "regnet_y_8gf": RegNet(17, 192, 76.82, 2.19, 56, squeeze_excite=True),
+    "regnet_y_16gf": RegNet(18, 200, 106.23, 2.48, 112, squeeze_excite=True),
+}
+
+
+def build(
+    variant: str | RegNet,
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    dropout: float = 0.0,
+    stochastic_depth: float = 0.0,
+    zero_last_norm: bool = False,
+    batch_norm: Mapping[str, Any] | None = None,
+    padding: blocks.Padding = "symmetric",
+    head_bias: float = 0.0,
+) -> keras.Model:
+    """Logits [batch, classes] or, for 0 classes, features; images of any size.
+
+    stochastic_depth: drop rate of the last block, rising linearly from 0. zero_last_norm: each block starts as the
+    identity. batch_norm: momentum, epsilon, synchronized.
+    """
+    name = variant if isinstance(variant, str) else "regnet"
+    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    convolve = ConvNorm({**blocks.TORCH_NORM, **(batch_norm or {})}, padding)
+    rates = iter(blocks.linear_rates(stochastic_depth, network.depth))
+
+    images = blocks.image_input(input_shape, name)
+    x = convolve(images, network.stem, 3, 2, activation="relu", name="stem")
+    for stage, (width, group_width, depth) in enumerate(_stages(network), start=1):
+        for block in range(1, depth + 1):
+            strides = 2 if block == 1 else 1
+            prefix = f"stage{stage}_block{block}"
+            shortcut = x
+            if strides > 1 or x.shape[-1] != width:
+                shortcut = convolve(x, width, 1, strides, name=f"{prefix}_shortcut")
+            squeezed = round(x.shape[-1] / 4) if network.squeeze_excite else 0
+            x = _bottleneck(x, width, width // group_width, strides, squeezed, convolve, zero_last_norm, name=prefix)
+            x = blocks.stochastic_depth(x, next(rates), name=f"{prefix}_drop")
+            x = keras.layers.Add(name=f"{prefix}_add")([x, shortcut])
+            x = keras.layers.ReLU(name=f"{prefix}_out")(x)
+    return keras.Model(images, blocks.classifier(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+
+
+def _bottleneck(
+    x: KerasTensor,
+    width: int,
+    groups: int,
+    strides: int,
+    squeezed: int,
+    convolve: ConvNorm,
+    zero_last_norm: bool,
+    *,
+    name: str,
+) -> KerasTensor:
+    x = convolve(x, width, 1, activation="relu", name=f"{name}_first")
+    x = convolve(x, width, 3, strides, groups=groups, activation="relu", name=f"{name}_grouped")
+    if squeezed:
+        x = blocks.squeeze_excite(x, squeezed, name=f"{name}_se")
+    x = blocks.convolution(x, width, 1, name=f"{name}_last_conv")
+    return blocks.batch_norm(x, convolve.norm, zero_scale=zero_last_norm, name=f"{name}_last_norm")
+
+
+def _stages(network: RegNet) -> list[tuple[int, int, int]]:
+    """Width, group width and depth of each stage: equations 2 to 4, and widths made divisible by their groups'."""
+    line = [network.first_width + network.slope * block for block in range(network.depth)]
+    steps = [round(math.log(width / network.first_width) / math.log(network.ratio)) for width in line]
+    widths = [round(network.first_width * network.ratio**step / 8) * 8 for step in steps]
+    stages = []
+    for width, blocks_of_stage in groupby(widths):
+        group_width = min(network.group_width, width)
+        stages.append((round(width / group_width) * group_width, group_width, len(list(blocks_of_stage))))
+    return stages
