@@ -6,6 +6,7 @@ They share nothing with keras_imagenet: parameters, multiply-accumulates and out
 from __future__ import annotations
 
 import torch
+from plain_vit import vit_base_patch16_plain, vit_small_patch16_plain, vit_tiny_patch16_plain  # noqa: F401
 from torch import nn
 from torch.nn import functional
 
@@ -24,6 +25,28 @@ def simple_cnn(channels: int, classes: int) -> nn.Module:
         nn.ReLU(),
         nn.Linear(1024, classes),
     )
+
+
+def cifar_net(channels: int, classes: int) -> nn.Module:
+    """Stem of 24, then 64, 128 and 256 filters at half, a quarter and an eighth, each with a residual layer."""
+
+    class Stage(nn.Module):
+        def __init__(self, inputs: int, outputs: int) -> None:
+            super().__init__()
+            self.down, self.residual = _norm_relu(inputs, outputs, 2), _norm_relu(outputs, outputs, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.down(x)
+            return x + self.residual(x)
+
+    stages = [Stage(inputs, outputs) for inputs, outputs in ((24, 64), (64, 128), (128, 256))]
+    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(256, classes))
+    return nn.Sequential(_norm_relu(channels, 24, 1), *stages, *head)
+
+
+def _norm_relu(inputs: int, outputs: int, stride: int) -> nn.Module:
+    convolution = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
 def resnet20_cifar(channels: int, classes: int) -> nn.Module:
