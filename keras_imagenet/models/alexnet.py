@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import keras
 
 from keras_imagenet.models import blocks
+from keras_imagenet.models.adaptive_pooling import adaptive_mean
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def build(
     x = keras.layers.Conv2D(f4, 3, padding="same", activation="relu", name="conv4")(x)
     x = keras.layers.Conv2D(f5, 3, padding="same", activation="relu", name="conv5")(x)
     x = keras.layers.MaxPooling2D(3, strides=2, name="pool5")(x)
-    x = keras.layers.AdaptiveAveragePooling2D(6, name="adaptive_pool")(x)
+    x = adaptive_mean(x, 6, name="adaptive_pool")
     x = keras.layers.Flatten(name="flatten")(x)
     x = keras.layers.Dropout(dropout, name="hidden1_dropout")(x)
     x = keras.layers.Dense(network.units, activation="relu", name="hidden1")(x)

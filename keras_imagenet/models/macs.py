@@ -24,7 +24,8 @@ def count(network: keras.Model) -> int:
 
 def nodes(network: keras.Model) -> list[Any]:
     """Calls of layers and operations in the graph's order; each has operation, input_tensors, outputs, parent_nodes."""
-    return [node for depth in sorted(network._nodes_by_depth, reverse=True) for node in network._nodes_by_depth[depth]]
+    graph = network._functional if isinstance(network, keras.Sequential) else network
+    return [node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]]
 
 
 def count_node(node: Any) -> int:

@@ -90,9 +90,8 @@ def build(name: str, *, input_shape: tuple[int, int, int], classes: int, **optio
     """
     builder = _builder(name)
     options = {option: value for option, value in options.items() if value is not None}
-    accepted = _options(builder)
     for option in options:
-        if option not in accepted:
+        if option not in options_of(builder):
             raise SettingsError(f"model.{option}: {name} has no such option; {_who_has(option)}")
     return builder(name, input_shape=tuple(input_shape), classes=classes, **options)
 
@@ -100,6 +99,12 @@ def build(name: str, *, input_shape: tuple[int, int, int], classes: int, **optio
 def family(name: str) -> str:
     """The family's module name; for a network of a third party, its own name."""
     return catalogue()[name].family if name in catalogue() else name
+
+
+def options_of(builder: Builder) -> set[str]:
+    """Names of the keyword options that a builder takes."""
+    parameters = inspect.signature(builder).parameters.values()
+    return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} - {"input_shape", "classes"}
 
 
 @functools.cache
@@ -136,12 +141,7 @@ def _family_module(module: str) -> Any:
     return importlib.import_module(f"keras_imagenet.models.{module}")
 
 
-def _options(builder: Builder) -> set[str]:
-    parameters = inspect.signature(builder).parameters.values()
-    return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} - {"input_shape", "classes"}
-
-
 def _who_has(option: str) -> str:
     families = sorted({record.family for record in catalogue().values()})
-    having = [module for module in families if option in _options(_family_module(module).build)]
+    having = [module for module in families if option in options_of(_family_module(module).build)]
     return f"families that have it: {', '.join(having)}" if having else "no family has it"

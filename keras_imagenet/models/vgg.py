@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_imagenet.models import blocks
+from keras_imagenet.models.adaptive_pooling import adaptive_mean
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def build(
                 x = blocks.batch_norm(x, norm, name=f"stage{stage}_norm{index}")
             x = keras.layers.ReLU(name=f"stage{stage}_relu{index}")(x)
         x = keras.layers.MaxPooling2D(2, name=f"stage{stage}_pool")(x)
-    x = keras.layers.AdaptiveAveragePooling2D(7, name="adaptive_pool")(x)
+    x = adaptive_mean(x, 7, name="adaptive_pool")
     x = keras.layers.Flatten(name="flatten")(x)
     x = keras.layers.Dense(network.units, activation="relu", name="hidden1")(x)
     x = keras.layers.Dropout(dropout, name="hidden1_dropout")(x)

@@ -1,0 +1,159 @@
+"""What every network must do, over the registry: a tiny variant of each family, so that all of it runs in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_imagenet.models import registry
+
+CLASSES = 5
+
+
+def _tiny(family: str, name: str, **changes):
+    return replace(import_module(f"keras_imagenet.models.{family}").VARIANTS[name], **changes)
+
+
+# A variant of depth 1 and width 8, and the size of its images: 32, or the family's least.
+TINY = {
+    "simple_cnn": (_tiny("simple_cnn", "simple_cnn", filters=(8, 8), units=16), 32),
+    "alexnet": (_tiny("alexnet", "alexnet", filters=(8, 8, 8, 8, 8), units=16), 63),
+    "vgg": (_tiny("vgg", "vgg11_bn", depths=(1, 1), filters=(8, 8), units=16), 32),
+    "squeezenet": (_tiny("squeezenet", "squeezenet1_1", stem_width=8, stages=(((4, 8),),)), 32),
+    "resnet": (_tiny("resnet", "resnetrs50", depths=(1, 1), width=8), 32),
+    "resnet_v2": (_tiny("resnet_v2", "resnetv2_50", depths=(1, 1), width=8, stem_width=8), 32),
+    "densenet": (_tiny("densenet", "densenet121", depths=(1, 1), growth=8, stem_width=8), 32),
+    "mobilenet_v1": (_tiny("mobilenet_v1", "mobilenetv1_100", stem_width=8, stages=((8, 1), (16, 1))), 32),
+}
+
+every_family = pytest.mark.parametrize("family", sorted(TINY))
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    keras.utils.set_random_seed(0)
+    yield
+    keras.backend.clear_session()
+
+
+def build(family: str, *, size: int | None = None, channels: int = 3, classes: int = CLASSES, **options):
+    variant, least = TINY[family]
+    module = import_module(f"keras_imagenet.models.{family}")
+    return module.build(variant, input_shape=(size or least, size or least, channels), classes=classes, **options)
+
+
+def images(network, count: int = 4) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(count, *network.input_shape[1:])).astype("float32")
+
+
+def test_every_family_of_the_catalogue_is_here():
+    assert {record.family for record in registry.catalogue().values()} == set(TINY)
+
+
+@every_family
+def test_logits_are_finite_float32_and_every_trainable_weight_gets_a_gradient(family):
+    network = build(family)
+    with tf.GradientTape() as tape:
+        logits = network(images(network, 16), training=True)
+        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(np.arange(16) % CLASSES, logits, True))
+    assert logits.dtype == "float32"
+    assert logits.shape == (16, CLASSES)
+    assert np.isfinite(logits).all()
+    gradients = tape.gradient(loss, [weight.value for weight in network.trainable_weights])
+    without = [
+        weight.path
+        for weight, gradient in zip(network.trainable_weights, gradients, strict=True)
+        if gradient is None or not np.any(gradient)
+    ]
+    assert without == []
+
+
+@every_family
+def test_a_saved_network_loads_with_keras_alone_and_gives_the_same_logits(family, tmp_path):
+    network = build(family)
+    network.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    x = images(network)
+    np.testing.assert_array_equal(network(x, training=False), loaded(x, training=False))
+    assert [layer.name for layer in loaded.layers] == [layer.name for layer in network.layers]
+
+
+@every_family
+def test_layer_names_do_not_depend_on_what_was_built_before(family):
+    assert [op.name for op in build(family).operations] == [op.name for op in build(family).operations]
+
+
+@every_family
+def test_an_exported_network_answers_alike(family, tmp_path):
+    network = build(family)
+    x = images(network)
+    network.export(tmp_path / "saved_model", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "saved_model")
+    np.testing.assert_allclose(exported.serve(tf.constant(x)), network(x, training=False), atol=1e-5)
+
+
+@every_family
+@pytest.mark.parametrize("classes", [CLASSES, 0])
+def test_outputs_are_float32_in_mixed_precision(family, classes):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = build(family, classes=classes)
+        outputs = network(images(network), training=True)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert outputs.dtype == "float32"
+    assert np.isfinite(outputs).all()
+
+
+@every_family
+def test_odd_sizes_and_other_channels(family):
+    least = TINY[family][1]
+    for size, channels in ((least + 1 + least % 2, 1), (least + 7, 4)):
+        network = build(family, size=size, channels=channels)
+        assert network(images(network), training=False).shape == (4, CLASSES)
+
+
+@every_family
+def test_no_classes_gives_pooled_features(family):
+    network = build(family, classes=0)
+    features = network(images(network), training=False)
+    assert features.dtype == "float32"
+    assert len(features.shape) == 2
+    assert features.shape[1] == network.output_shape[1] > CLASSES
+    assert "logits" not in [layer.name for layer in network.layers]
+
+
+@every_family
+def test_dropout_and_stochastic_depth_act_in_training_only(family):
+    accepted = registry.options_of(import_module(f"keras_imagenet.models.{family}").build)
+    for option in {"dropout", "stochastic_depth"} & accepted:
+        # What else is random is off.
+        others = dict.fromkeys({"dropout", "stochastic_depth"} & accepted - {option}, 0.0)
+        network = build(family, **others, **{option: 0.5})
+        x = np.repeat(images(network, 1), 32, axis=0)
+        trained, inferred = (np.asarray(network(x, training=training)) for training in (True, False))
+        assert np.ptp(trained, axis=0).max() > 1e-6, f"{option} changes no example's logits"
+        assert np.ptp(inferred, axis=0).max() < 1e-5
+
+
+@every_family
+def test_batch_norm_options_reach_every_norm(family):
+    if "batch_norm" not in registry.options_of(import_module(f"keras_imagenet.models.{family}").build):
+        pytest.skip("the family has no batch norm")
+    network = build(family, batch_norm={"momentum": 0.5, "epsilon": 0.25, "synchronized": True})
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms
+    assert {(norm.momentum, norm.epsilon, norm.synchronized) for norm in norms} == {(0.5, 0.25, True)}
+
+
+@every_family
+def test_head_bias_is_what_the_logits_start_at(family):
+    # SqueezeNet's logits lie behind a ReLU, so it is positive here.
+    network = build(family, head_bias=3.0)
+    logits = network(np.zeros((1, *network.input_shape[1:]), "float32"), training=False)
+    np.testing.assert_allclose(logits, 3.0, atol=1e-4)
