@@ -1,0 +1,16 @@
+"""Where images come from. Each kind of storage has a file; what it opens is described in source.py."""
+
+from keras_imagenet.data.sources.arrays import open_arrays
+from keras_imagenet.data.sources.digits import open_digits
+from keras_imagenet.data.sources.folder import open_folder
+from keras_imagenet.data.sources.source import Source, Splits
+from keras_imagenet.settings.data import SourceSettings
+
+__all__ = ["Source", "Splits", "open_source"]
+
+_OPENERS = {"digits": open_digits, "arrays": open_arrays, "folder": open_folder}
+
+
+def open_source(settings: SourceSettings) -> Splits:
+    """Opens the source that the settings name. Raises DataError if it cannot be used."""
+    return _OPENERS[settings.name](settings)

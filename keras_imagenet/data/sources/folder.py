@@ -1,0 +1,110 @@
+"""Image files in class folders: SPLIT/CLASS/FILE, or CLASS/FILE."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
+from keras_imagenet.data.sources.listing import Listing, list_images, subfolders
+from keras_imagenet.data.sources.source import Source, Splits, fingerprint, held
+from keras_imagenet.data.sources.splits import split
+from keras_imagenet.errors import DataError
+from keras_imagenet.settings.data import FolderSource
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+TRAIN = "train"
+VALIDATION = ("validation", "val", "valid", "test")
+LAYOUT = "expected train/CLASS/FILE and val/CLASS/FILE, or CLASS/FILE"
+
+
+def open_folder(settings: FolderSource) -> Splits:
+    """The folder's splits; of several that could serve for validation, the first of validation, val, valid, test.
+
+    Labels follow settings.classes, or else the names of all splits' class folders together in code-point order, so that
+    a class that one split lacks shifts no other. Raises DataError if the folder is missing, empty, or laid out otherwise,
+    if a class has no image in any split, or if a class folder is not in settings.classes.
+    """
+    directory = settings.directory
+    listings = {name: list_images(directory / name) for name in split_folders(directory)}
+    classes = _classes(settings, listings)
+    sources = {name: _source(directory, name, listing, classes) for name, listing in listings.items()}
+    train = next((name for name in sources if name not in VALIDATION), None)
+    validation = next((name for name in sources if name in VALIDATION), None)
+    keys = listings[train].paths if train is not None else None  # without train/: the same held out in either layout
+    return split(settings, sources.get(train), sources.get(validation), keys)
+
+
+def split_folders(directory: Path) -> list[str]:
+    """Which folders hold the class folders: train and one for validation, either alone, or "", the directory itself.
+
+    A folder is taken as split if it holds `train`, or nothing but folders named as splits are.
+    """
+    names = subfolders(directory)
+    if not names:
+        raise DataError(f"{directory}: holds no class folders; {LAYOUT}")
+    if TRAIN not in names and not set(names) <= set(VALIDATION):
+        return [""]
+    validation = [name for name in VALIDATION if name in names][:1]
+    return [TRAIN, *validation] if TRAIN in names else validation
+
+
+def file_reader(directory: Path, paths: Sequence[str]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """index -> the bytes of directory/paths[index]; names are never globbed or parsed."""
+    path_of = held(np.array([path.encode() for path in paths], dtype=object))
+    prefix = f"{directory}/".encode()
+
+    def read(index: tf.Tensor) -> tf.Tensor:
+        import tensorflow as tf
+
+        return tf.io.read_file(tf.strings.join([prefix, path_of(index)]))
+
+    return read
+
+
+def _classes(settings: FolderSource, listings: dict[str, Listing]) -> ClassList:
+    directory = settings.directory
+    for name, listing in listings.items():
+        if not listing.folders:
+            raise DataError(f"{directory / name}: holds no class folders; {LAYOUT}")
+    filled = {_class_of(path) for listing in listings.values() for path in listing.paths}
+    for name, listing in listings.items():
+        for folder in listing.folders:
+            if folder not in filled:
+                raise DataError(f"{directory / name / folder}: {_what_is_there(directory / name / folder)}")
+        if not listing.paths:
+            raise DataError(f"{directory / name}: no class folder there holds an image")
+    if settings.classes is None:
+        return from_identifiers(sorted(filled))
+    classes = read_classes(settings.classes)
+    label_of(sorted(filled), classes, settings.classes, f"{directory}: the class folder")
+    return classes
+
+
+def _what_is_there(folder: Path) -> str:
+    endings = sorted({Path(name).suffix.lower() or "no ending" for name in os.listdir(folder) if name[0] != "."})
+    found = f"only files with {', '.join(endings[:4])}" if endings else "it is empty"
+    return f"holds no image ({found}); put JPEG, PNG, BMP, GIF or WebP files there, or remove the folder"
+
+
+def _class_of(path: str) -> str:
+    return path.split("/", 1)[0]
+
+
+def _source(directory: Path, name: str, listing: Listing, classes: ClassList) -> Source:
+    label = {identifier: index for index, identifier in enumerate(classes.identifiers)}
+    return Source(
+        classes=classes.identifiers,
+        class_names=classes.names,
+        labels=np.array([label[_class_of(path)] for path in listing.paths], np.int32),
+        names=[f"{name}/{path}" for path in listing.paths] if name else listing.paths,
+        fingerprint=fingerprint("folder", listing.paths, listing.sizes, classes.identifiers),
+        read=file_reader(directory / name, listing.paths),
+        skipped=listing.skipped,
+    )

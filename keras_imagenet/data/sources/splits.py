@@ -1,0 +1,43 @@
+"""Holding examples out for validation: by a hash of each one's name or group, so that adding files moves no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+
+from keras_imagenet.data.sources.source import Source, Splits, subset
+from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.settings.data import SourceSettings
+
+
+def split(
+    settings: SourceSettings, train: Source | None, validation: Source | None, keys: Sequence[str] | None = None
+) -> Splits:
+    """Holds out what the settings say. keys: what is hashed for each example of train; its name if not given.
+
+    Examples with one key stay together. Raises SettingsError if the data has a validation split already, and
+    DataError if nothing would be held out, or everything.
+    """
+    asked = "validation_fraction" if settings.validation_fraction is not None else "folds"
+    if settings.validation_fraction is None and settings.folds is None:
+        return Splits(train, validation)
+    if train is None or validation is not None:
+        there = "has a validation split already" if train is not None else "has no training split"
+        raise SettingsError(f"data.source.{asked}: the data {there}; leave {asked} out")
+    hashes = hash_fractions(train.names if keys is None else keys)
+    if settings.folds is not None:
+        held_out = np.minimum((hashes * settings.folds).astype(int), settings.folds - 1) == settings.fold
+    else:
+        held_out = hashes < settings.validation_fraction
+    if held_out.all() or not held_out.any():
+        extent = "all" if held_out.all() else "none"
+        raise DataError(f"data.source.{asked}: would hold out {extent} of {len(train)} examples; choose another value")
+    return Splits(subset(train, np.flatnonzero(~held_out)), subset(train, np.flatnonzero(held_out)))
+
+
+def hash_fractions(keys: Sequence[str]) -> np.ndarray:
+    """A number in [0, 1) for each key, float64 [n], evenly spread and the same on every machine."""
+    digests = b"".join(blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest() for key in keys)
+    return (np.frombuffer(digests, "<u8") >> np.uint64(11)) * 2.0**-53
