@@ -66,6 +66,8 @@ def _torchvision(name: str, size: int, channels: int, classes: int) -> Counts:
     import torch
     import torchvision
 
+    if name.startswith("regnet_"):  # computes its widths with tensors, which the meta device does not hold
+        return _count_torch(torchvision.models.get_model(name, weights=None).to("meta"), size, channels)
     with torch.device("meta"):
         return _count_torch(torchvision.models.get_model(name, weights=None), size, channels)
 
@@ -95,7 +97,7 @@ def _count_torch(network, size: int, channels: int) -> Counts:
     statistics = sum(b.numel() for key, b in network.named_buffers() if key.endswith(("running_mean", "running_var")))
     network.eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(torch.empty(1, channels, size, size))
+        network(torch.empty(1, channels, size, size, device="meta"))
     return trainable + statistics, trainable, counter.get_total_flops() // 2
 
 

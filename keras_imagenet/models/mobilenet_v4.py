@@ -157,9 +157,7 @@ def _universal(x: KerasTensor, block: Universal, convolve: ConvNorm, drop_rate: 
     inputs = x
     if block.start:
         x = convolve(x, None, block.start, 1 if block.middle else block.strides, name=f"{name}_start")
-    x = convolve(
-        x, round_filters(block.expansion * inputs.shape[-1]), 1, activation="relu", name=f"{name}_expand"
-    )
+    x = convolve(x, round_filters(block.expansion * inputs.shape[-1]), 1, activation="relu", name=f"{name}_expand")
     if block.middle:
         x = convolve(x, None, block.middle, block.strides, activation="relu", name=f"{name}_middle")
     x = convolve(x, block.filters, 1, name=f"{name}_project")

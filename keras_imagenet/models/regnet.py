@@ -12,7 +12,7 @@ import keras
 from keras import KerasTensor
 
 from keras_imagenet.models import blocks
-from keras_imagenet.models.inverted_residuals import ConvNorm
+from keras_imagenet.models.inverted_residuals import ConvNorm, round_filters
 
 
 @dataclass(frozen=True)
@@ -115,5 +115,5 @@ def _stages(network: RegNet) -> list[tuple[int, int, int]]:
     stages = []
     for width, blocks_of_stage in groupby(widths):
         group_width = min(network.group_width, width)
-        stages.append((round(width / group_width) * group_width, group_width, len(list(blocks_of_stage))))
+        stages.append((round_filters(width, group_width), group_width, len(list(blocks_of_stage))))
     return stages

@@ -1,0 +1,137 @@
+"""Vision transformers (arXiv:2010.11929, section 3; tiny and small: arXiv:2012.12877, table 1).
+
+'plain' is the 'better plain ViT' (arXiv:2205.01580) of big_vision: fixed sine-cosine positions, mean over positions
+instead of a class token, a hidden tanh layer before the logits.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import keras
+from keras import KerasTensor
+
+from keras_imagenet.errors import SettingsError
+from keras_imagenet.models import blocks, parameters
+
+
+@dataclass(frozen=True)
+class ViT:
+    """Width of a token, depth, heads, pixels a side of a patch; plain as the module says."""
+
+    width: int
+    depth: int
+    heads: int
+    patch_size: int = 16
+    plain: bool = False
+
+
+VARIANTS = {
+    "vit_tiny_patch16_224": ViT(192, 12, 3),
+    "vit_small_patch16_224": ViT(384, 12, 6),
+    "vit_base_patch16_224": ViT(768, 12, 12),
+    "vit_b_16": ViT(768, 12, 12),
+    "vit_tiny_patch16_plain": ViT(192, 12, 3, plain=True),
+    "vit_small_patch16_plain": ViT(384, 12, 6, plain=True),
+    "vit_base_patch16_plain": ViT(768, 12, 12, plain=True),
+}
+
+EPSILON = 1e-6
+TEMPERATURE = 10_000.0
+WEIGHTS = {"class_name": "GlorotUniform", "config": {}}
+POSITIONS = {"class_name": "TruncatedNormal", "config": {"mean": 0.0, "stddev": 0.02}}
+
+
+def build(
+    variant: str | ViT,
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    dropout: float = 0.0,
+    stochastic_depth: float = 0.0,
+    layer_scale: float | None = None,
+    head_bias: float = 0.0,
+) -> keras.Model:
+    """Logits [batch, classes] or, for 0 classes, features; images whose sides the patch size divides.
+
+    stochastic_depth: drop rate of the last block, rising linearly from 0. layer_scale: what factors on residual
+    branches start at; None for no factors.
+    """
+    name = variant if isinstance(variant, str) else "vit"
+    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    patch_size = network.patch_size
+    images = blocks.image_input(input_shape, name, minimum=patch_size)
+    if any(side % patch_size for side in input_shape[:2]):
+        height, width = input_shape[:2]
+        raise SettingsError(f"data.size: {name} needs sides divisible by {patch_size}, got {height} x {width}")
+
+    ones = parameters.ones(images)
+    x = keras.layers.Conv2D(
+        network.width, patch_size, strides=patch_size, kernel_initializer=WEIGHTS, name="patch_embedding"
+    )(images)
+    x = _with_sine_positions(x) if network.plain else _with_learned_positions(x, ones)
+    for block, rate in enumerate(blocks.linear_rates(stochastic_depth, network.depth), start=1):
+        x = _block(x, ones, network, layer_scale, rate, name=f"block{block}")
+    x = _norm(x, name="norm")
+    if network.plain:
+        x = keras.layers.GlobalAveragePooling1D(name="mean")(x)
+        x = keras.layers.Dense(network.width, kernel_initializer=WEIGHTS, name="head")(x)
+        x = keras.layers.Activation("tanh", name="pool", dtype="float32")(x)
+    else:
+        x = keras.layers.Activation("linear", name="pool", dtype="float32")(x[:, 0])
+    outputs = blocks.logits(x, classes, dropout=dropout, head_bias=head_bias)
+    return keras.Model(images, outputs, name=name)
+
+
+def _block(
+    x: KerasTensor, ones: KerasTensor, network: ViT, scale: float | None, drop_rate: float, *, name: str
+) -> KerasTensor:
+    def joined(branch: KerasTensor, inputs: KerasTensor, number: int) -> KerasTensor:
+        if scale is not None:
+            branch = parameters.layer_scale(branch, ones, scale, name=f"{name}_scale{number}")
+        branch = blocks.stochastic_depth(branch, drop_rate, name=f"{name}_drop{number}")
+        return keras.layers.Add(name=f"{name}_add{number}")([branch, inputs])
+
+    normed = _norm(x, name=f"{name}_norm1")
+    attention = keras.layers.MultiHeadAttention(
+        network.heads, network.width // network.heads, kernel_initializer=WEIGHTS, name=f"{name}_attention"
+    )
+    x = joined(attention(normed, normed), x, 1)
+    hidden = _norm(x, name=f"{name}_norm2")
+    hidden = keras.layers.Dense(4 * network.width, kernel_initializer=WEIGHTS, name=f"{name}_hidden")(hidden)
+    # big_vision's GELU is flax's, the tanh approximation; timm's and torchvision's is exact.
+    hidden = keras.ops.gelu(hidden, approximate=network.plain)
+    hidden = keras.layers.Dense(network.width, kernel_initializer=WEIGHTS, name=f"{name}_project")(hidden)
+    return joined(hidden, x, 2)
+
+
+def _with_learned_positions(x: KerasTensor, ones: KerasTensor) -> KerasTensor:
+    _, height, width, channels = x.shape
+    x = keras.layers.Reshape((height * width, channels), name="tokens")(x)  # [batch, positions, channels]
+    token = parameters.parameter(ones, (1, channels), POSITIONS, name="class_token")
+    x = keras.layers.Concatenate(axis=1, name="with_class_token")([token, x])
+    positions = parameters.parameter(ones, (1 + height * width, channels), POSITIONS, name="positions")
+    return keras.layers.Add(name="with_positions")([x, positions])
+
+
+def _with_sine_positions(x: KerasTensor) -> KerasTensor:
+    """Sines and cosines of each position's column, then of its row, a quarter of the channels each.
+
+    Wavelengths rise geometrically from 2 pi to 2 pi * TEMPERATURE, as big_vision's posemb_sincos_2d has them.
+    """
+    _, height, width, channels = x.shape
+    quarter = channels // 4
+    frequencies = keras.ops.reshape(
+        [math.exp(-math.log(TEMPERATURE) * index / max(quarter - 1, 1)) for index in range(quarter)], (1, 1, 1, quarter)
+    )
+    each = keras.ops.ones_like(x[..., :1], dtype="float32")  # [batch, height, width, 1]
+    columns = (keras.ops.cumsum(each, axis=2) - 1.0) * frequencies
+    rows = (keras.ops.cumsum(each, axis=1) - 1.0) * frequencies
+    waves = [keras.ops.sin(columns), keras.ops.cos(columns), keras.ops.sin(rows), keras.ops.cos(rows)]
+    x = keras.layers.Add(name="with_positions")([x, keras.layers.Concatenate(axis=-1, name="positions")(waves)])
+    return keras.layers.Reshape((height * width, channels), name="tokens")(x)
+
+
+def _norm(x: KerasTensor, *, name: str) -> KerasTensor:
+    return keras.layers.LayerNormalization(epsilon=EPSILON, name=name)(x)
