@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_imagenet import recipes, run_folder, runtime
 from keras_imagenet.data import sources
+from keras_imagenet.data.preset import Preset
 from keras_imagenet.errors import DataError, Interrupted, KerasImagenetError, SettingsError
 from keras_imagenet.models import registry
 from keras_imagenet.output import Output
@@ -142,7 +143,7 @@ def predict(
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import predict as prediction
 
-    answers, faults = prediction.predict(_network(folder), folder.preset, folder.classes, files, top)
+    answers, faults = prediction.predict(_network(folder), folder.preset, folder.classes.names, files, top)
     output.result(answers, [line for answer in answers for line in prediction.lines(answer)])
     if faults:
         raise DataError("; ".join(f"{path}: {reason}" for path, reason in faults))
@@ -161,7 +162,7 @@ def export(
     network = _network(folder)
     target = Path(directory) if directory else folder.saved_model
     with runtime.quiet(None if debug else Path("/dev/null")):
-        version = exporting.export(network, folder.preset, folder.classes, target)
+        version = exporting.export(network, folder.preset, folder.classes.names, target)
     difference = exporting.compare(network, folder.preset, version)
     result = {
         "saved_model": str(version),
@@ -174,6 +175,33 @@ def export(
     return result
 
 
+def describe(
+    name: str, *, batch_size: int = 32, picture: str | None = None, output: Output | None = None, debug: bool = False
+) -> dict[str, Any]:
+    """Build a network at its published size and count it layer by layer; draw its graph to `picture`, an SVG file."""
+    output = output or Output.standard()
+    _require_model(name)
+    if batch_size < 1:
+        raise SettingsError(f"--batch_size {batch_size}: must be at least 1")
+    runtime.start(RuntimeSettings(), None, debug=debug)
+    from keras_imagenet.models import describe as describing
+    from keras_imagenet.models import drawing
+
+    record = registry.catalogue().get(name)
+    shape = (record.input_size, record.input_size, record.channels) if record else Preset().input_shape
+    network = registry.build(name, input_shape=shape, classes=record.classes if record else 1000)
+    details = describing.details(network, batch_size)
+    lines = [describing.details_text(details)]
+    if picture is not None:
+        try:
+            drawing.draw(network, Path(picture))
+        except OSError as error:
+            raise SettingsError(f"--output {picture}: cannot be written: {error.strerror}") from error
+        lines.append(f"picture      {picture}")
+    output.result(details.as_json(), lines)
+    return details.as_json()
+
+
 def _require_model(name: str, *, where: str = "", kind: str = "model") -> None:
     if name not in registry.names():
         hint = nearest(name, registry.names()) or "; `keras-imagenet models` lists them"
@@ -182,14 +210,10 @@ def _require_model(name: str, *, where: str = "", kind: str = "model") -> None:
 
 def _require_classes(outputs: int, source: sources.Source, folder: RunFolder | None) -> None:
     """The data's label order must be the network's."""
-    if folder and tuple(source.classes) != folder.classes:
-        differing = next((name for name in source.classes if name not in folder.classes), None)
-        what = (
-            f"class {differing} is not among the run's {len(folder.classes)}"
-            if differing
-            else "the classes stand in another order"
+    if folder and source.classes != folder.classes.identifiers:
+        raise DataError(
+            f"data.source.classes: another label order than the run's ({folder.classes_file}); leave it out"
         )
-        raise DataError(f"data.source: {what} ({folder.classes_file})")
     if outputs != len(source.classes):
         raise DataError(
             f"data.source: has {len(source.classes)} classes and the network {outputs}; data.source.classes names a file "

@@ -104,6 +104,24 @@ def export(parsed: argparse.Namespace, overrides: Overrides) -> None:
     api.export(parsed.run_folder, directory=parsed.output, output=_output(parsed), debug=parsed.debug)
 
 
+def models(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """List networks by pattern, or build one and show it in detail."""
+    from keras_imagenet import api
+    from keras_imagenet.models import describe, registry
+    from keras_imagenet.settings.explain import nearest
+
+    _no_settings(overrides, "models")
+    if parsed.name in registry.names():
+        api.describe(
+            parsed.name, batch_size=parsed.batch_size, picture=parsed.output, output=_output(parsed), debug=parsed.debug
+        )
+        return
+    rows = describe.listing(parsed.name or "*")
+    if not rows:
+        raise SettingsError(f"models {parsed.name}: no network is called so{nearest(parsed.name, registry.names())}")
+    _output(parsed).result(rows, [describe.listing_text(rows)])
+
+
 def runs(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """Compare run folders."""
     from keras_imagenet.serving.runs import table
@@ -161,6 +179,15 @@ def _parser() -> argparse.ArgumentParser:
     child = command("export", export, "write a SavedModel for TF Serving")
     child.add_argument("run_folder", metavar="RUN", help="a run folder")
     child.add_argument("--output", metavar="FOLDER", help="where the numbered versions go (default: RUN/saved_model)")
+
+    child = command("models", models, "list networks, or show one in detail")
+    child.add_argument(
+        "name", nargs="?", metavar="NAME", help="a network to build and show, or a pattern such as 'resnet*'"
+    )
+    child.add_argument(
+        "--batch_size", type=int, default=32, metavar="N", help="images the memory is counted for (default: 32)"
+    )
+    child.add_argument("--output", metavar="FILE.svg", help="draw the graph there")
 
     child = command("runs", runs, "compare run folders")
     child.add_argument(

@@ -13,6 +13,8 @@ from keras_imagenet.settings import Settings
 from keras_imagenet.settings.explain import explain, nearest
 
 DEFAULT_RECIPE = "digits/simple_cnn"
+# Settings of which one holds: to give one is to take back what a lower layer says of the other.
+ALTERNATIVES = {"epochs": "steps", "steps": "epochs", "validation_fraction": "folds", "folds": "validation_fraction"}
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
             merged[key] = dict(value) if renamed else merge(under, value)
         else:
             merged[key] = value
+        if key in ALTERNATIVES and value is not None:
+            merged[ALTERNATIVES[key]] = above.get(ALTERNATIVES[key])
     return merged
 
 

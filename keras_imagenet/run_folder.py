@@ -12,6 +12,7 @@ from typing import Any
 
 from keras_imagenet import recipes
 from keras_imagenet.data.preset import Preset
+from keras_imagenet.data.sources.labels import ClassList, read_classes
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.settings import Settings
 
@@ -46,9 +47,9 @@ class RunFolder:
         return Preset.model_validate_json(self.preset_file.read_text(encoding="utf-8"))
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names in label order."""
-        return tuple(self.classes_file.read_text(encoding="utf-8").split("\n")[:-1])
+    def classes(self) -> ClassList:
+        """Identifiers and names of the classes, in label order."""
+        return read_classes(self.classes_file)
 
     @property
     def metrics(self) -> dict[str, Any] | None:
@@ -113,6 +114,15 @@ def write_with(path: Path, writer: Callable[[Path], Any]) -> None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """A mapping as indented JSON."""
     write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_classes(path: Path, identifiers: Sequence[str], names: Sequence[str]) -> None:
+    """classes.txt: an identifier a line, or a TSV of index, wnid and name where people call classes otherwise."""
+    if tuple(identifiers) == tuple(names):
+        write(path, "".join(f"{identifier}\n" for identifier in identifiers))
+        return
+    rows = (f"{index}\t{wnid}\t{name}\n" for index, (wnid, name) in enumerate(zip(identifiers, names, strict=True)))
+    write(path, "index\twnid\tname\n" + "".join(rows))
 
 
 def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -103,7 +103,8 @@ def _devices(settings: RuntimeSettings) -> list[str]:
         )
     if settings.logical_cpus and gpus:
         raise SettingsError(
-            f"runtime.logical_cpus = {settings.logical_cpus}: there are GPUs ({len(gpus)}); hide them with CUDA_VISIBLE_DEVICES= to try replicas on the CPU"
+            f"runtime.logical_cpus = {settings.logical_cpus}: there are GPUs ({len(gpus)}); "
+            "hide them with CUDA_VISIBLE_DEVICES= to try replicas on the CPU"
         )
     if settings.logical_cpus:
         cpu = tf.config.list_physical_devices("CPU")[0]

@@ -28,7 +28,7 @@ def setting_names(group: type[BaseModel] = Settings, prefix: str = "") -> dict[s
 def help_lines() -> list[str]:
     """A line a setting, for the help of commands that take them."""
     width = 34
-    return [f"  --{name:<{width}} {description.splitlines()[0]}" for name, description in setting_names().items()]
+    return [f"  --{name:<{width}} {description.partition(chr(10))[0]}" for name, description in setting_names().items()]
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

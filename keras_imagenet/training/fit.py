@@ -242,7 +242,7 @@ def _write_beginnings(run: Run, folder: RunFolder) -> None:
     run_folder.write(folder.settings_file, recipes.to_yaml(run.settings))
     run_folder.write(folder.preset_file, run.preset.model_dump_json(indent=2) + "\n")
     _write_example(run.validation or run.training, folder.example_file)
-    run_folder.write(folder.classes_file, "".join(f"{name}\n" for name in run.training.classes))
+    run_folder.write_classes(folder.classes_file, run.training.classes, run.training.class_names)
     run_folder.write_json(
         folder.environment_file, runtime.environment(run.strategy, pipeline.describe_exactness(run.settings.augment))
     )
