@@ -56,14 +56,16 @@ def split_folders(directory: Path) -> list[str]:
 
 
 def file_reader(directory: Path, paths: Sequence[str]) -> Callable[[tf.Tensor], tf.Tensor]:
-    """index -> the bytes of directory/paths[index]; names are never globbed or parsed."""
+    """index -> the bytes of directory/paths[index], a path of its own if it is absolute; names are never globbed."""
     path_of = held(np.array([path.encode() for path in paths], dtype=object))
-    prefix = f"{directory}/".encode()
+    root = f"{directory}/".encode()
 
     def read(index: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
-        return tf.io.read_file(tf.strings.join([prefix, path_of(index)]))
+        path = path_of(index)
+        absolute = tf.equal(tf.strings.substr(path, 0, 1), b"/")
+        return tf.io.read_file(tf.strings.join([tf.where(absolute, b"", root), path]))
 
     return read
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def _recall(cache: Path, times: dict[str, int]) -> Listing | None:
             reasons = kept["reasons"].tobytes().decode().split("\0")
             skipped = {reason: int(n) for reason, n in zip(reasons, kept["counts"], strict=False)}
             return Listing(tuple(folders[1:]), paths, kept["sizes"], skipped)
-    except (OSError, ValueError, KeyError, EOFError):  # a cache that cannot be read is no cache
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # a cache that cannot be read is no cache
         return None
 
 

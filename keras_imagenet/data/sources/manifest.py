@@ -1,0 +1,119 @@
+"""A CSV manifest: a line an image, with the columns path, label and, if there, split and group."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_imagenet.data.sources.folder import TRAIN, VALIDATION, file_reader
+from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
+from keras_imagenet.data.sources.source import Source, Splits, fingerprint
+from keras_imagenet.data.sources.splits import split
+from keras_imagenet.errors import DataError
+from keras_imagenet.settings.data import CsvSource
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    path: str
+    label: str
+    split: str
+    group: str
+
+
+def open_manifest(settings: CsvSource) -> Splits:
+    """The manifest's splits. split: train (also where it is empty), or validation, val, valid or test.
+
+    Labels follow settings.classes; without it, their order is numerical where all are whole numbers and that of code
+    points otherwise. Examples of one group (a patient, a place) stay on one side of a fraction or of folds.
+    Raises DataError, naming the line, if the manifest lacks a column or a value, names an image twice or one that is not
+    there, or puts a group into both splits.
+    """
+    rows = _read(settings.file)
+    directory = settings.directory or settings.file.parent
+    classes = _classes(settings, rows)
+    _check_groups(settings.file, rows)
+    sides = [[row for row in rows if (row.split in VALIDATION) is side] for side in (False, True)]
+    train, validation = (_source(settings.file, directory, side, classes) if side else None for side in sides)
+    keys = [row.group or row.path for row in sides[0]]
+    return split(settings, train, validation, keys)
+
+
+def _read(file: Path) -> list[_Row]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            reader = csv.DictReader(text, delimiter="\t" if file.suffix.lower() == ".tsv" else ",", strict=True)
+            header = reader.fieldnames or []
+            for column in ("path", "label"):
+                if column not in header:
+                    found = ", ".join(header) or "nothing"
+                    raise DataError(
+                        f"{file}: lacks the column {column}; its first line holds {found}; expected path,label"
+                    )
+            rows = [_row(file, reader.line_num, values) for values in reader]
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file}: not a CSV file in UTF-8 ({error})") from None
+    if not rows:
+        raise DataError(f"{file}: holds a header but no image")
+    lines: dict[str, int] = {}
+    for row in rows:
+        if lines.setdefault(row.path, row.line) != row.line:
+            raise DataError(f"{file}: line {row.line}: {row.path} stands on line {lines[row.path]} already")
+    return rows
+
+
+def _row(file: Path, line: int, values: dict[str | None, str | None]) -> _Row:
+    if None in values or None in values.values():
+        raise DataError(f"{file}: line {line}: does not have the header's {len(values) - (None in values)} columns")
+    row = _Row(line, values["path"], values["label"], values.get("split", ""), values.get("group", ""))
+    for column in ("path", "label"):
+        if not getattr(row, column):
+            raise DataError(f"{file}: line {line}: {column} is empty")
+    if row.split not in ("", TRAIN, *VALIDATION):
+        raise DataError(f"{file}: line {line}: split = {row.split}: must be {TRAIN} or one of {', '.join(VALIDATION)}")
+    return row
+
+
+def _classes(settings: CsvSource, rows: list[_Row]) -> ClassList:
+    found = {row.label for row in rows}
+    if settings.classes is None:
+        numbers = all(label.isascii() and label.isdigit() for label in found)
+        return from_identifiers(sorted(found, key=int) if numbers else sorted(found))
+    classes = read_classes(settings.classes)
+    label_of([row.label for row in rows], classes, settings.classes, f"{settings.file}: the label")
+    return classes
+
+
+def _check_groups(file: Path, rows: list[_Row]) -> None:
+    sides: dict[str, bool] = {}
+    for row in rows:
+        side = row.split in VALIDATION
+        if row.group and sides.setdefault(row.group, side) != side:
+            raise DataError(f"{file}: line {row.line}: group {row.group} is in training and in validation")
+
+
+def _source(file: Path, directory: Path, rows: list[_Row], classes: ClassList) -> Source:
+    label = {identifier: index for index, identifier in enumerate(classes.identifiers)}
+    labels = np.array([label[row.label] for row in rows], np.int32)
+    paths = [row.path for row in rows]
+    sizes = np.empty(len(rows), np.int64)
+    for position, row in enumerate(rows):
+        try:
+            sizes[position] = os.stat(directory / row.path).st_size
+        except OSError as error:
+            raise DataError(f"{file}: line {row.line}: {directory / row.path}: {error.strerror}") from None
+    return Source(
+        classes=classes.identifiers,
+        class_names=classes.names,
+        labels=labels,
+        names=paths,
+        fingerprint=fingerprint("csv", paths, labels, sizes, classes.identifiers),
+        read=file_reader(directory, paths),
+    )

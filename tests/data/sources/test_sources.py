@@ -1,0 +1,316 @@
+"""Every source: the same examples whoever asks, the right label on each, and one clear line where the data is wrong."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter
+
+from keras_imagenet.data.sources import Source, open_source
+from keras_imagenet.data.sources.labels import read_classes
+from keras_imagenet.data.sources.splits import hash_fractions
+from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.settings.data import SourceSettings
+
+ODD_NAMES = ["a, b.jpg", "[x].jpg", "-x.jpg", "été 雪.jpg", "*.jpg", "%20.jpg", "q'\".jpg"]
+
+
+def opened(**values):
+    return open_source(TypeAdapter(SourceSettings).validate_python(values))
+
+
+def everything(source: Source) -> list[bytes | np.ndarray]:
+    """All images, through the same tf.data calls as the pipeline's."""
+    import tensorflow as tf
+
+    return [image.numpy() for image in tf.data.Dataset.range(len(source)).map(source.read, num_parallel_calls=2)]
+
+
+def make_folder(root: Path, files: dict[str, str]) -> Path:
+    """Files whose content is what the dictionary says: sources list and read, they do not decode."""
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content)
+    return root
+
+
+def test_digits_are_scikit_learns():
+    from sklearn.datasets import load_digits
+
+    splits = opened(name="digits")
+    assert splits.classes == tuple("0123456789")
+    assert len(splits.train) + len(splits.validation) == 1797
+    assert 0.15 < len(splits.validation) / 1797 < 0.25
+    images = everything(splits.validation)
+    assert images[0].shape == (8, 8, 1)
+    assert images[0].dtype == np.uint8
+    position = int(splits.validation.names[5].removeprefix("digits[").removesuffix("]"))
+    assert np.allclose(images[5][..., 0], load_digits().images[position] * 255 / 16, atol=0.5)
+    assert splits.validation.labels[5] == load_digits().target[position]
+    assert splits.train.fingerprint == opened(name="digits").train.fingerprint != splits.validation.fingerprint
+
+
+def test_arrays_in_the_layout_of_keras_datasets(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (7, 4, 5, 3), np.uint8), np.array([[0], [1], [2], [0], [1], [2], [3]], np.uint8)
+    np.savez_compressed(tmp_path / "set.npz", x_train=x, y_train=y, x_test=x[:2, ..., 0], y_test=y[:2])
+    splits = opened(name="arrays", file=tmp_path / "set.npz")
+    assert splits.classes == ("0", "1", "2", "3")
+    assert splits.train.labels.tolist() == [0, 1, 2, 0, 1, 2, 3]
+    assert np.array_equal(everything(splits.train), x)
+    assert np.array_equal(everything(splits.validation), x[:2, ..., :1])
+    shutil.move(tmp_path / "set.npz", tmp_path / "moved.npz")
+    assert opened(name="arrays", file=tmp_path / "moved.npz").train.fingerprint == splits.train.fingerprint
+    x[3, 1, 1, 1] += 1
+    np.savez_compressed(tmp_path / "set.npz", x_train=x, y_train=y)
+    assert opened(name="arrays", file=tmp_path / "set.npz").train.fingerprint != splits.train.fingerprint
+
+
+X, Y = np.zeros((3, 4, 4), np.uint8), np.zeros(3, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"images": X, "labels": Y}, "holds images, labels; expected x_train and y_train"),
+        ({"x_train": X}, "lacks y_train; it holds x_train"),
+        ({"x_train": X / 255, "y_train": Y}, "x_train is float64; must be uint8, pixels from 0 to 255"),
+        ({"x_train": X[0], "y_train": Y}, r"x_train has shape \[4, 4\]; must be \[n, height, width\] or"),
+        ({"x_train": np.zeros((3, 3, 8, 8), np.uint8), "y_train": Y}, r"x_train has shape \[3, 3, 8, 8\]; must be"),
+        ({"x_train": X[:0], "y_train": Y[:0]}, r"x_train has shape \[0, 4, 4\]"),
+        (
+            {"x_train": X, "y_train": Y[:2]},
+            r"y_train has shape \[2\]; must be \[3\], one label for each image of x_train",
+        ),
+        ({"x_train": X, "y_train": np.eye(3)}, "y_train is float64; must be integers"),
+        ({"x_train": X, "y_train": Y - 1}, "y_train holds -1 to -1; labels must count from 0"),
+        ({"x_train": X, "y_train": np.array(["a", 1, None], object)}, "cannot be read as plain arrays"),
+    ],
+)
+def test_wrong_arrays_are_one_line(tmp_path, arrays, message):
+    np.savez(tmp_path / "set.npz", **arrays)
+    with pytest.raises(DataError, match=message) as caught:
+        opened(name="arrays", file=tmp_path / "set.npz")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_npz_is_one_line(tmp_path):
+    (tmp_path / "set.npz").write_text("hello")
+    with pytest.raises(DataError, match=r"not an .npz file, or damaged"):
+        opened(name="arrays", file=tmp_path / "set.npz")
+    with pytest.raises(DataError, match=r"none\.npz: No such file"):
+        opened(name="arrays", file=tmp_path / "none.npz")
+
+
+def test_odd_file_names_are_read_as_they_are(tmp_path):
+    make_folder(tmp_path, {f"train/cat/{name}": name for name in ODD_NAMES} | {"train/[dog]/x.png": "dog"})
+    source = opened(name="folder", directory=tmp_path).train
+    assert source.classes == ("[dog]", "cat")
+    assert [content.decode() for content in everything(source)] == ["dog", *sorted(ODD_NAMES)]
+    assert source.labels.tolist() == [0] + [1] * len(ODD_NAMES)
+
+
+def test_a_class_that_one_split_lacks_shifts_no_label(tmp_path):
+    """huggingface/pytorch-image-models#957: an empty validation class shifted every label after it."""
+    make_folder(tmp_path, {"train/a/1.jpg": "", "train/b/1.jpg": "", "train/c/1.jpg": "", "val/c/1.jpg": ""})
+    (tmp_path / "val/b").mkdir()
+    splits = opened(name="folder", directory=tmp_path)
+    assert splits.classes == splits.train.classes == splits.validation.classes == ("a", "b", "c")
+    assert splits.validation.labels.tolist() == [2]
+    assert splits.validation.names == ["val/c/1.jpg"]
+
+
+@pytest.mark.parametrize("name", ["val", "validation", "valid", "test"])
+def test_either_split_may_stand_alone(tmp_path, name):
+    make_folder(tmp_path, {f"{name}/a/1.jpg": ""})
+    splits = opened(name="folder", directory=tmp_path)
+    assert splits.train is None
+    assert len(splits.validation) == 1
+    assert splits.classes == ("a",)
+
+
+def test_a_plain_folder_of_classes_is_for_training(tmp_path):
+    make_folder(tmp_path, {"test/1.jpg": "", "cat/1.jpg": ""})
+    splits = opened(name="folder", directory=tmp_path)
+    assert splits.validation is None
+    assert splits.classes == ("cat", "test")
+
+
+def test_what_is_skipped_is_counted(tmp_path):
+    files = ["a/1.JPG", "a/2.tif", "a/3.txt", "a/.hidden.jpg", "a/.DS_Store", "a/deep/1.jpg", ".git/x.jpg", "stray.jpg"]
+    make_folder(tmp_path, dict.fromkeys(files, ""))
+    source = opened(name="folder", directory=tmp_path).train
+    assert source.names == ["a/1.JPG"]
+    assert source.skipped == {
+        ".tif (not an image)": 1,
+        ".txt (not an image)": 1,
+        "folders inside class folders": 1,
+        "hidden": 2,
+        "images outside class folders": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "holds no class folders; expected train/CLASS/FILE and val/CLASS/FILE, or CLASS/FILE"),
+        ({"1.jpg": ""}, "holds no class folders; expected"),
+        ({"train/a/1.jpg": "", "val/1.jpg": ""}, "/val: holds no class folders; expected"),
+        (
+            {"a/1.jpg": "", "b/x.tif": "", "b/y": ""},
+            r"/b: holds no image \(only files with .tif, no ending\); put JPEG",
+        ),
+    ],
+)
+def test_wrong_folders_are_one_line(tmp_path, files, message):
+    with pytest.raises(DataError, match=message):
+        opened(name="folder", directory=make_folder(tmp_path, files))
+
+
+def test_a_missing_folder_and_an_empty_class_are_named(tmp_path):
+    with pytest.raises(DataError, match="/nowhere: there is no such folder"):
+        opened(name="folder", directory=tmp_path / "nowhere")
+    make_folder(tmp_path, {"a/1.jpg": ""})
+    (tmp_path / "b").mkdir()
+    with pytest.raises(DataError, match=r"/b: holds no image \(it is empty\)"):
+        opened(name="folder", directory=tmp_path)
+
+
+def test_a_class_file_fixes_the_label_order(tmp_path):
+    make_folder(tmp_path, {"data/10/1.jpg": "", "data/2/1.jpg": "", "names.txt": "\ufeff1\n2\n\n10\n"})
+    splits = opened(name="folder", directory=tmp_path / "data", classes=tmp_path / "names.txt")
+    assert splits.classes == ("1", "2", "10")
+    assert dict(zip(splits.train.names, splits.train.labels.tolist(), strict=True)) == {"10/1.jpg": 2, "2/1.jpg": 1}
+    make_folder(tmp_path, {"data/02/1.jpg": ""})
+    with pytest.raises(
+        DataError, match=r"the class folder 02 is not among the 3 classes of .*names.txt; the nearest there is 2"
+    ):
+        opened(name="folder", directory=tmp_path / "data", classes=tmp_path / "names.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no class"),
+        ("a\nb\na\n", "names a twice"),
+        ("index\twnid\n0\tn1\n2\tn2\n", r"index must count 0, 1, ... 1"),
+        ("index\twnid\tname\n0\tn1\n", "row 2 does not have the header's 3 columns"),
+    ],
+)
+def test_wrong_class_files_are_one_line(tmp_path, text, message):
+    (tmp_path / "classes").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_classes(tmp_path / "classes")
+
+
+def test_some_of_imagenets_classes_are_labelled_as_in_the_thousand(shared):
+    classes = shared / "data" / "imagenet_classes.tsv"
+    splits = opened(name="folder", directory=shared / "data" / "imagenet_samples", classes=classes)
+    source = splits.validation
+    assert len(source.classes) == 1000
+    assert len(source) == 230
+    assert source.class_names[1] == "goldfish, Carassius auratus"
+    assert all(
+        path.split("/")[1] == source.classes[label] for path, label in zip(source.names, source.labels, strict=True)
+    )
+    assert source.labels.max() > 900
+
+
+def test_a_fraction_is_held_out_by_name_not_by_order(tmp_path):
+    """Adding files moves no other file to the other side, nor does a train/ folder around them."""
+    names = [f"{label}/{index}.jpg" for label in "abcde" for index in range(60)]
+    make_folder(tmp_path / "one", dict.fromkeys(names[::2], ""))
+    make_folder(tmp_path / "two" / "train", dict.fromkeys(names, ""))
+    few = opened(name="folder", directory=tmp_path / "one", validation_fraction=0.3)
+    many = opened(name="folder", directory=tmp_path / "two", validation_fraction=0.3)
+    held_out = {name.removeprefix("train/") for name in many.validation.names}
+    assert set(few.validation.names) == held_out & set(names[::2])
+    assert 60 < len(held_out) < 120
+    assert not set(many.validation.names) & set(many.train.names)
+    assert len(many.validation) + len(many.train) == 300
+
+
+def test_folds_part_the_examples(tmp_path):
+    make_folder(tmp_path, {f"{label}/{index}.jpg": f"{label}{index}" for label in "ab" for index in range(30)})
+    folds = [opened(name="folder", directory=tmp_path, folds=4, fold=fold) for fold in range(4)]
+    assert sorted(name for fold in folds for name in fold.validation.names) == sorted(
+        f"{label}/{index}.jpg" for label in "ab" for index in range(30)
+    )
+    assert [content.decode() for content in everything(folds[1].validation)] == [
+        name.replace("/", "").removesuffix(".jpg") for name in folds[1].validation.names
+    ]
+    assert len({fold.validation.fingerprint for fold in folds}) == 4
+
+
+def test_holding_out_of_data_that_is_split_already_is_a_mistake(tmp_path):
+    make_folder(tmp_path, {"train/a/1.jpg": "", "val/a/1.jpg": ""})
+    with pytest.raises(SettingsError, match="validation_fraction: the data has a validation split already"):
+        opened(name="folder", directory=tmp_path, validation_fraction=0.5)
+    shutil.rmtree(tmp_path / "val")
+    with pytest.raises(DataError, match="would hold out none of 1 examples"):
+        opened(name="folder", directory=tmp_path, validation_fraction=0.001)
+
+
+def test_hashes_are_even_and_stay_as_they_are():
+    values = hash_fractions([f"image {index}" for index in range(10000)])
+    assert np.all(np.abs(np.histogram(values, 10, (0, 1))[0] - 1000) < 5 * 30)
+    assert values[:2].tolist() == pytest.approx([0.24520991, 0.98120603], abs=1e-8)
+
+
+def test_fingerprints_follow_the_data_not_its_place(tmp_path):
+    make_folder(tmp_path / "one", {"a/1.jpg": "1", "b/2.jpg": "22"})
+    first = opened(name="folder", directory=tmp_path / "one").train.fingerprint
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    assert opened(name="folder", directory=tmp_path / "two").train.fingerprint == first
+    (tmp_path / "two/b/2.jpg").write_text("222")
+    assert opened(name="folder", directory=tmp_path / "two").train.fingerprint != first
+    os.rename(tmp_path / "one/a/1.jpg", tmp_path / "one/a/3.jpg")
+    assert opened(name="folder", directory=tmp_path / "one").train.fingerprint != first
+
+
+def test_a_manifest_with_splits(tmp_path):
+    make_folder(tmp_path, {"pictures/a, b.jpg": "ab", "c.jpg": "c"})
+    outside = make_folder(tmp_path / "elsewhere", {"d.jpg": "d"}) / "d.jpg"
+    text = f'path,label,split\n"pictures/a, b.jpg",10,train\nc.jpg,9,\n{outside},10,val\n'
+    (tmp_path / "list.csv").write_text(text)
+    splits = opened(name="csv", file=tmp_path / "list.csv")
+    assert splits.classes == ("9", "10")  # 1, 10, 100, 2 would be string order: pytorch/vision#714
+    assert splits.train.labels.tolist() == [1, 0]
+    assert everything(splits.train) == [b"ab", b"c"]
+    assert everything(splits.validation) == [b"d"]
+
+
+def test_groups_are_held_out_whole(tmp_path):
+    make_folder(tmp_path, {f"{index}.jpg": "" for index in range(60)})
+    rows = "".join(f"{index}.jpg,{'ab'[index % 2]},patient {index // 3}\n" for index in range(60))
+    (tmp_path / "list.csv").write_text("path,label,group\n" + rows)
+    splits = opened(name="csv", file=tmp_path / "list.csv", validation_fraction=0.3)
+    patients = [{int(name.removesuffix(".jpg")) // 3 for name in s.names} for s in (splits.train, splits.validation)]
+    assert not patients[0] & patients[1]
+    assert len(splits.train) + len(splits.validation) == 60
+    assert len(splits.validation) % 3 == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,label\n", "lacks the column path; its first line holds file, label; expected path,label"),
+        ("path,label\n", "holds a header but no image"),
+        ("path,label\n1.jpg,a\n1.jpg,b\n", "line 3: 1.jpg stands on line 2 already"),
+        ("path,label\n1.jpg,\n", "line 2: label is empty"),
+        ("path,label\n1.jpg\n", "line 2: does not have the header's 2 columns"),
+        ("path,label\n1.jpg,a,b\n", "line 2: does not have the header's 2 columns"),
+        ("path,label\n9.jpg,a\n", "line 2: .*9.jpg: No such file"),
+        ("path,label,split\n1.jpg,a,tran\n", "line 2: split = tran: must be train or one of validation, val"),
+        (
+            "path,label,split,group\n1.jpg,a,train,x\n2.jpg,a,val,x\n",
+            "line 3: group x is in training and in validation",
+        ),
+    ],
+)
+def test_wrong_manifests_are_one_line(tmp_path, text, message):
+    make_folder(tmp_path, {"list.csv": text, "1.jpg": "", "2.jpg": ""})
+    with pytest.raises(DataError, match=message):
+        opened(name="csv", file=tmp_path / "list.csv")
