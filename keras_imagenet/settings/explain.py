@@ -19,6 +19,8 @@ def setting_names(group: type[BaseModel] = Settings, prefix: str = "") -> dict[s
         groups = list(_groups(field.annotation))
         if not groups or any(type(None) is member for member in get_args(field.annotation)):
             names.setdefault(prefix + key, field.description or "")
+        if len(groups) > 1:
+            names[f"{prefix}{key}.name"] = "One of " + ", ".join(tag for member in groups for tag in _tags(member))
         for member in groups:
             for name, description in setting_names(member, f"{prefix}{key}.").items():
                 names.setdefault(name, description)
@@ -77,7 +79,7 @@ def _resolve(location: Location) -> tuple[Location, type[BaseModel]]:
     inside: list[type[BaseModel]] = [Settings]
     for part in location:
         if len(inside) > 1:
-            inside = [member for member in inside if part in get_args(member.model_fields["name"].annotation)]
+            inside = [member for member in inside if part in _tags(member)]
         elif inside:
             group = inside[0]
             path.append(part)
@@ -96,6 +98,11 @@ def _groups(annotation: Any) -> Iterator[type[BaseModel]]:
             yield from _groups(member)
     elif hasattr(annotation, "__metadata__"):
         yield from _groups(get_args(annotation)[0])
+
+
+def _tags(group: type[BaseModel]) -> tuple[str, ...]:
+    """The values of `name` that choose a group among its alternatives."""
+    return get_args(group.model_fields["name"].annotation)
 
 
 def _origin(path: Location, layers: Sequence[tuple[str, Mapping[str, Any]]]) -> str:

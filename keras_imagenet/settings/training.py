@@ -102,6 +102,7 @@ class LossSettings(Group):
     """Softmax cross-entropy on logits."""
 
     name: Literal["cross_entropy"] = "cross_entropy"
+    """The loss."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share e of the target spread evenly: (1 - e) + e / K for the class, e / K elsewhere (arXiv:1512.00567 section 7)."""
 

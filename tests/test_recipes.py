@@ -1,0 +1,114 @@
+"""Recipes are found, merged and checked; every mistake is one line that says where, what, and what would be right."""
+
+from pathlib import Path
+
+import pytest
+
+from keras_imagenet import recipes
+from keras_imagenet.errors import SettingsError
+
+
+def complaint(*overrides: tuple[str, str], recipe: str | None = None) -> str:
+    with pytest.raises(SettingsError) as caught:
+        recipes.load(recipe, overrides)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert caught.value.exit_code == 2
+    return text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("train.epoch", "5", "command line: train.epoch: unknown setting; did you mean epochs?"),
+        ("trian.epochs", "5", "command line: trian: unknown setting; did you mean train?"),
+        ("epochs", "5", "command line: epochs: unknown setting; did you mean train.epochs?"),
+        ("train.epochs", "many", "command line: train.epochs = 'many': input should be a valid number"),
+        ("train.epochs", "-1", "command line: train.epochs = '-1': input should be greater than 0"),
+        ("train.batch_size", "2.5", "command line: train.batch_size = '2.5': input should be a valid integer"),
+        ("optimizer.name", "sgdd", "command line: optimizer.name = sgdd: must be one of sgd, adam, adamw; did you mean sgd?"),
+        ("optimizer.beta_1", "0.5", "command line: optimizer.beta_1: unknown setting for this optimizer.name"),
+        ("data.source.name", "folder", "command line: data.source.directory: is required"),
+        ("data.source.directory", "x", "command line: data.source.directory: unknown setting for this data.source.name"),
+        ("augment.flip", "sideways", "command line: augment.flip = sideways: must be one of none, horizontal, vertical, both"),
+        ("augment.random_resized_crop", "yes", "command line: augment.random_resized_crop = 'yes': must be a group of settings"),
+        ("schedule.name", "step", "command line: schedule.milestones: is required"),
+        ("train", "3", "command line: train = '3': must be a group of settings"),
+    ],
+)
+def test_a_mistake_on_the_command_line(key: str, value: str, wanted: str) -> None:
+    assert complaint((key, value)).startswith(wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("train: {epochs: 1}\ntrain: {epochs: 2}\n", ":2: not valid YAML: train is given twice"),
+        ("train: {epochs: [1\n", ": not valid YAML: "),
+        ("- 1\n", ": must hold groups of settings"),
+        ("train: {epochs: soon}\n", ": train.epochs = 'soon': input should be a valid number"),
+        ("base: no/such\n", "--config no/such: no such file or recipe"),
+        ("train: {epochs: 1, steps: 2}\n", ": train: give epochs or steps, not both"),
+    ],
+)
+def test_a_mistake_in_a_file(tmp_path: Path, text: str, wanted: str) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text)
+    message = complaint(recipe=str(file))
+    assert wanted in message
+    assert message.startswith((str(file), "--config"))
+
+
+def test_a_misspelt_recipe_names_the_nearest() -> None:
+    assert complaint(recipe="digits/simple_cn").endswith("did you mean digits/simple_cnn?")
+
+
+def test_every_recipe_that_comes_with_the_package_is_valid() -> None:
+    names = recipes.recipe_names()
+    assert recipes.DEFAULT_RECIPE in names
+    for name in names:
+        recipes.load(name)
+
+
+def test_a_recipe_lies_above_its_base_and_flags_above_both(tmp_path: Path) -> None:
+    (tmp_path / "below.yaml").write_text("train: {epochs: 3, batch_size: 16}\noptimizer: {name: sgd, momentum: 0.5}\n")
+    (tmp_path / "above.yaml").write_text("base: below.yaml\ntrain: {epochs: 4}\n")
+    settings = recipes.load(str(tmp_path / "above.yaml"), [("train.batch_size", "32")])
+    assert (settings.train.epochs, settings.train.batch_size, settings.optimizer.momentum) == (4, 32, 0.5)
+
+
+def test_a_base_of_a_base_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("base: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("base: a.yaml\n")
+    assert "one level only" in complaint(recipe=str(tmp_path / "a.yaml"))
+
+
+def test_another_name_starts_the_group_afresh() -> None:
+    settings = recipes.load(None, [("optimizer.momentum", "0.5"), ("optimizer.name", "adamw"), ("optimizer.weight_decay", "1e-2")])
+    assert settings.optimizer.name == "adamw"
+    assert settings.optimizer.weight_decay == 0.01
+
+
+def test_steps_take_back_epochs_from_below() -> None:
+    settings = recipes.load("digits/simple_cnn", [("train.steps", "7")])
+    assert (settings.train.steps, settings.train.epochs) == (7, None)
+
+
+def test_resolved_settings_are_a_recipe_again(tmp_path: Path) -> None:
+    settings = recipes.load("digits/simple_cnn", [("data.size", "[8, 10]"), ("model.weights", "a folder/x.npz")])
+    (tmp_path / "again.yaml").write_text(recipes.to_yaml(settings))
+    assert recipes.load(str(tmp_path / "again.yaml")) == settings
+    assert recipes.differing(settings, recipes.load(str(tmp_path / "again.yaml"))) == []
+
+
+def test_differing_names_keys_and_leaves_out_what_changes_no_result() -> None:
+    one = recipes.load(None, [("runtime.threads", "1")])
+    other = recipes.load(None, [("runtime.threads", "2"), ("train.batch_size", "8"), ("runtime.seed", "3")])
+    assert recipes.differing(one, other) == ["runtime.seed", "train.batch_size"]
+
+
+def test_the_schema_describes_every_setting() -> None:
+    from keras_imagenet.settings.explain import setting_names
+
+    assert all(setting_names().values()), [name for name, text in setting_names().items() if not text]
+    assert "base" in recipes.json_schema()["properties"]

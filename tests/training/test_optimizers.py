@@ -1,0 +1,57 @@
+"""Optimizers against their formulas, written out in NumPy."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_imagenet.settings.training import AdamSettings, SGDSettings
+from keras_imagenet.training import optimizers
+
+
+def weights() -> tuple[keras.Variable, keras.Variable]:
+    return keras.Variable([[1.0, -2.0]], name="kernel"), keras.Variable([3.0, 4.0], name="bias")
+
+
+def descend(optimizer: keras.Optimizer, variables, rates) -> list[np.ndarray]:
+    for step, rate in enumerate(rates):
+        optimizer.learning_rate.assign(rate)
+        gradients = [np.full(variable.shape, 0.5 + step, np.float32) for variable in variables]
+        optimizer.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients], variables)
+    return [variable.numpy() for variable in variables]
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_keeps_the_rate_out_of_the_velocity_and_the_decay_in_the_gradient(nesterov: bool) -> None:
+    """The rate changes between steps, where Keras' own SGD and torch's part ways."""
+    variables = weights()
+    settings = SGDSettings(momentum=0.9, nesterov=nesterov, weight_decay=0.01)
+    found = descend(optimizers.build(settings, variables), variables, rates := [0.1, 0.01, 0.2])
+    for value, start, decay in zip(found, ([[1.0, -2.0]], [3.0, 4.0]), (0.01, 0.0), strict=True):
+        w, v = np.array(start), 0.0
+        for step, rate in enumerate(rates):
+            g = 0.5 + step + decay * w
+            v = 0.9 * v + g
+            w = w - rate * (g + 0.9 * v if nesterov else v)
+        np.testing.assert_allclose(value, w, rtol=1e-6)
+
+
+def test_adamw_decays_kernels_by_rate_times_weight_decay_and_spares_biases() -> None:
+    variables = weights()
+    optimizer = optimizers.build(AdamSettings(name="adamw", weight_decay=0.1), variables)
+    optimizer.learning_rate.assign(0.01)
+    optimizer.apply([keras.ops.zeros_like(variable) for variable in variables], variables)
+    np.testing.assert_allclose(variables[0].numpy(), np.array([[1.0, -2.0]]) * (1 - 0.01 * 0.1), rtol=1e-6)
+    np.testing.assert_array_equal(variables[1].numpy(), [3.0, 4.0])
+
+
+def test_decay_norm_and_bias_spares_nothing() -> None:
+    assert len(optimizers.spared(weights(), decay_norm_and_bias=False)) == 1
+    assert optimizers.spared(weights(), decay_norm_and_bias=True) == []
+
+
+def test_clipping_scales_all_gradients_together_before_the_decay() -> None:
+    variables = weights()
+    settings = SGDSettings(learning_rate=1.0, momentum=0.0)
+    found = descend(optimizers.build(settings, variables, clip_norm=0.5), variables, [1.0])
+    # Four entries of 0.5 have norm 1, so each becomes 0.25.
+    np.testing.assert_allclose(found[1], [2.75, 3.75], rtol=1e-6)
