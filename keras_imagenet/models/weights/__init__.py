@@ -1,0 +1,258 @@
+"""Published or own weights for our networks.
+
+origin = weights.find("resnet50-0676ba61.pth", "resnet50")     # what it is, and what comes along with it
+model = registry.build("resnet50", ..., **origin.options)
+weights.load(model, origin)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import json
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module, resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.models import registry
+from keras_imagenet.models.weights import presets, stored
+from keras_imagenet.models.weights.stored import Tensor, Tensors
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_imagenet.models.weights.fitting import Fitted
+    from keras_imagenet.models.weights.table import Table
+
+TORCH_ORIGINS = ("efficientnet_pytorch", "torchvision", "timm")
+"""Modules beside this one with tables of torch names; where two name alike, the first counts."""
+
+KERAS = "keras"
+OURS = "ours"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where weights come from, and what belongs to them.
+
+    origin: 'keras', 'ours' or one of TORCH_ORIGINS. location: the file or run folder; None for keras.applications.
+    name: our name of the network. preset: fields of data.preset.Preset, or None if nobody said. classes: names of
+    the outputs in their order (ImageNet: WordNet identifiers), or None if not known. options: what `registry.build`
+    must be told, so that the network means the same with these weights.
+    """
+
+    origin: str
+    location: Path | None
+    name: str
+    preset: Mapping[str, Any] | None
+    classes: tuple[str, ...] | None
+    licence: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find(source: str | Path, name: str) -> Origin:
+    """What `source` holds for the network of that name: 'keras', a file of weights, or a run folder.
+
+    Reads names and shapes only. Raises SettingsError if there is no such thing or it is not for this network,
+    DataError if it cannot be read.
+    """
+    if str(source) == KERAS:
+        _keras_class(name)
+        table = _table(KERAS, name)
+        size = 1000
+        return Origin(
+            KERAS, None, name, presets.published(KERAS, name), _imagenet(size), presets.LICENCES[KERAS], table.options
+        )
+    path = Path(source)
+    if path.is_dir():
+        return _run_folder(path, name)
+    with _tensors(path) as tensors:
+        kind, table = _recognised(path, tensors, name)
+        outputs = _outputs(tensors, table)
+    if table is None:
+        return Origin(OURS, path, name, None, None, "", _built_options(path, name))
+    described = _described(path)
+    options = dict(table.options)
+    if kind == "timm" and _trained_as(path, described).startswith("tf_"):
+        options = {"padding": "same", "batch_norm": {"epsilon": 1e-3}}
+    if kind == "torchvision" and re.fullmatch(r"efficientnet_b[567]", name):
+        options = {**options, "batch_norm": {"epsilon": 1e-3}}
+    preset = _preset_of_card(described) or presets.published(kind, name, path.name)
+    return Origin(kind, path, name, preset, _imagenet(outputs), presets.LICENCES[kind], options)
+
+
+def load(model: keras.Model, origin: Origin | str | Path) -> Fitted:
+    """Give the network an origin's weights; the result says whether its head is new and what was adapted.
+
+    Where the number of classes differs, the last layer keeps its fresh weights; where the channels differ, the first
+    convolution is adapted; position embeddings are interpolated to the network's size. Raises SettingsError with the
+    tensor's name where one is missing, left over or does not fit; the network is then unchanged.
+    """
+    from keras_imagenet.models.weights.fitting import fit
+
+    if not isinstance(origin, Origin):
+        origin = find(origin, model.name)
+    where = str(origin.location or "keras.applications")
+    _require_options(model, origin)
+    if origin.origin == KERAS:
+        network = getattr(import_module("keras.applications"), _keras_class(origin.name))(weights="imagenet")
+        return fit(model, keras_tensors(network), _table(KERAS, origin.name), "keras", where)
+    location = origin.location / "model.keras" if origin.location.is_dir() else origin.location
+    with _tensors(location) as tensors:
+        kind, table = _recognised(location, tensors, origin.name)
+        return fit(model, tensors, table, "ours" if kind == OURS else "torch", where)
+
+
+def keras_tensors(network: keras.Model) -> Tensors:
+    """A keras.applications network's weights by LAYER/WEIGHT, without the network's own name before its layers'."""
+    tensors = {}
+    for variable in network.weights:
+        layer, weight = variable.path.split("/")[-2:]
+        key = f"{layer.removeprefix(f'{network.name}_')}/{re.sub(r'^variable_[0-9]+$', 'variable', weight)}"
+        tensors[key] = Tensor(tuple(variable.shape), variable.numpy)
+    return tensors
+
+
+@functools.cache
+def imagenet_classes() -> tuple[tuple[str, str], ...]:
+    """WordNet identifier and name of ILSVRC2012's 1,000 classes, in the order of every published network's outputs."""
+    text = resources.files(__package__).joinpath("imagenet_classes.tsv").read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in text.splitlines()[1:]]
+    return tuple((identifier, name) for _, identifier, name in rows)
+
+
+@contextlib.contextmanager
+def _tensors(path: Path) -> Iterator[Tensors]:
+    """The file's tensors; the prefix that torch's DataParallel puts before every name is taken off."""
+    with stored.opened(path) as tensors:
+        if tensors and all(key.startswith("module.") for key in tensors):
+            tensors = {key.removeprefix("module."): tensor for key, tensor in tensors.items()}
+        yield tensors
+
+
+def _recognised(path: Path, tensors: Tensors, name: str) -> tuple[str, Table | None]:
+    """The origin whose table's stem is in the file; None for our own names, LAYER/WEIGHT."""
+    if all("/" in key for key in tensors):
+        return OURS, None
+    family = registry.family(name)
+    tables = {kind: _tables(kind)[family] for kind in TORCH_ORIGINS if family in _tables(kind)}
+    for kind, table in tables.items():
+        if f"{table.lines[0][1]}.weight" in tensors:
+            return kind, table
+    known = f"{', '.join(tables)} would name {' or '.join(table.lines[0][1] for table in tables.values())}"
+    raise SettingsError(
+        f"{path}: not weights of {name}: the first tensor is {next(iter(tensors), None)}; {known if tables else 'only our own are known'}"
+    )
+
+
+def _table(origin: str, name: str) -> Table:
+    table = _tables(origin).get(registry.family(name))
+    if table is None:
+        raise SettingsError(f"model.weights = {origin}: has no {name}")
+    return table
+
+
+def _tables(origin: str) -> dict[str, Table]:
+    module = "keras_applications" if origin == KERAS else origin
+    return import_module(f"keras_imagenet.models.weights.{module}").TABLES
+
+
+def _keras_class(name: str) -> str:
+    networks: dict[str, str] = import_module("keras_imagenet.models.weights.keras_applications").NETWORKS
+    if name not in networks:
+        raise SettingsError(
+            f"model.weights = keras: keras.applications has no {name}; it has {', '.join(sorted(networks))}"
+        )
+    return networks[name]
+
+
+def _outputs(tensors: Tensors, table: Table | None) -> int | None:
+    heads = [theirs for ours, theirs in table.lines if ours == "logits"] if table else []
+    return next((tensors[f"{head}.weight"].shape[0] for head in heads if f"{head}.weight" in tensors), None)
+
+
+def _imagenet(outputs: int | None) -> tuple[str, ...] | None:
+    identifiers = tuple(identifier for identifier, _ in imagenet_classes())
+    return identifiers if outputs == len(identifiers) else None
+
+
+def _described(path: Path) -> dict[str, Any]:
+    """timm's config.json beside a file from its hub, or nothing."""
+    card = path.with_name("config.json")
+    if not card.is_file() or card.stat().st_size > 1_000_000:
+        return {}
+    try:
+        content = json.loads(card.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{card}: not JSON: {error}") from error
+    return content if isinstance(content, dict) and isinstance(content.get("pretrained_cfg"), dict) else {}
+
+
+def _trained_as(path: Path, described: Mapping[str, Any]) -> str:
+    return str(described.get("architecture", path.name))
+
+
+def _preset_of_card(described: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not described:
+        return None
+    card = described["pretrained_cfg"]
+    kernel = card.get("interpolation", "bicubic")
+    return {
+        "size": tuple(card["input_size"][1:]),
+        "crop_fraction": card.get("crop_pct", 0.875),
+        "kernel": kernel if kernel in ("bilinear", "bicubic") else "bicubic",
+        "antialias": True,
+        "mean": tuple(card["mean"]),
+        "std": tuple(card["std"]),
+    }
+
+
+def _run_folder(path: Path, name: str) -> Origin:
+    """A run's network, preset and classes; its files are named in keras_imagenet.run_folder."""
+    model, preset, classes = path / "model.keras", path / "preset.json", path / "classes.txt"
+    if not model.is_file():
+        raise SettingsError(f"model.weights = {path}: not a finished run: model.keras is missing")
+    fields = json.loads(preset.read_text(encoding="utf-8")) if preset.is_file() else None
+    lines = classes.read_text(encoding="utf-8").splitlines() if classes.is_file() else None
+    names = tuple(line.split("\t")[0] for line in lines) if lines is not None else None
+    return Origin(OURS, path, name, fields, names, "", _built_options(model, name))
+
+
+def _built_options(path: Path, name: str) -> dict[str, Any]:
+    """Padding and epsilon that a .keras file's network was built with, where its family has a choice."""
+    if path.suffix != ".keras":
+        return {}
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read(stored.stored_member(archive, "config.json")))
+    layers = config.get("config", {}).get("layers", [])
+    module = import_module(f"keras_imagenet.models.{registry.family(name)}") if name in registry.catalogue() else None
+    accepted = inspect.signature(module.build).parameters if module else {}
+    options: dict[str, Any] = {}
+    if "padding" in accepted:
+        padded = any(re.fullmatch(r"stem\w*_pad", layer["config"].get("name", "")) for layer in layers)
+        options["padding"] = "symmetric" if padded else "same"
+    norms = [layer["config"]["epsilon"] for layer in layers if layer["class_name"] == "BatchNormalization"]
+    if "batch_norm" in accepted and norms:
+        options["batch_norm"] = {"epsilon": norms[0]}
+    return options
+
+
+def _require_options(model: keras.Model, origin: Origin) -> None:
+    """SettingsError if the network was built otherwise than its weights were trained."""
+    where = origin.location or "keras.applications"
+    epsilon = origin.options.get("batch_norm", {}).get("epsilon")
+    norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
+    if epsilon is not None and norms and norms[0].epsilon != epsilon:
+        raise SettingsError(
+            f"model.batch_norm.epsilon: {where} wants {epsilon:g}, the network was built with {norms[0].epsilon:g}"
+        )
+    padding = origin.options.get("padding")
+    built = "symmetric" if any(re.fullmatch(r"stem\w*_pad", layer.name) for layer in model.layers) else "same"
+    if padding is not None and padding != built:
+        raise SettingsError(f"model.padding: {where} wants {padding}, the network was built with {built}")

@@ -1,0 +1,122 @@
+"""Names of keras.applications' networks, and their own class for each of ours."""
+
+from keras_imagenet.models.weights.table import Table
+
+_SAME = {"padding": "same", "batch_norm": {"epsilon": 1e-3}}
+_BLOCK = "block{s}{b:a}_"
+
+NETWORKS = {
+    **{f"efficientnet_b{number}": f"EfficientNetB{number}" for number in range(8)},
+    **{f"tf_efficientnetv2_b{number}": f"EfficientNetV2B{number}" for number in range(4)},
+    **{f"efficientnet_v2_{size.lower()}": f"EfficientNetV2{size}" for size in "SML"},
+    **{f"convnext_{size.lower()}": f"ConvNeXt{size}" for size in ("Tiny", "Small", "Base", "Large")},
+    "mobilenet_v2": "MobileNetV2",
+    "mobilenet_v3_small": "MobileNetV3Small",
+    "mobilenet_v3_large": "MobileNetV3Large",
+}
+
+TABLES = {
+    "efficientnet": Table(
+        (
+            ("stem_conv", "stem_conv"),
+            ("stem_norm", "stem_bn"),
+            ("stage{s}_block{b}_expand_conv", _BLOCK + "expand_conv"),
+            ("stage{s}_block{b}_expand_norm", _BLOCK + "expand_bn"),
+            ("stage{s}_block{b}_depthwise_conv", _BLOCK + "dwconv"),
+            ("stage{s}_block{b}_depthwise_norm", _BLOCK + "bn"),
+            ("stage{s}_block{b}_se_reduce", _BLOCK + "se_reduce"),
+            ("stage{s}_block{b}_se_expand", _BLOCK + "se_expand"),
+            ("stage{s}_block{b}_project_conv", _BLOCK + "project_conv"),
+            ("stage{s}_block{b}_project_norm", _BLOCK + "project_bn"),
+            ("head_conv", "top_conv"),
+            ("head_norm", "top_bn"),
+            ("logits", "predictions"),
+        ),
+        unused=("normalization/.*",),
+        options=_SAME,
+    ),
+    "efficientnet_v2": Table(
+        (
+            ("stem_conv", "stem_conv"),
+            ("stem_norm", "stem_bn"),
+            ("stage{s}_block{b}_single_conv", _BLOCK + "project_conv"),
+            ("stage{s}_block{b}_single_norm", _BLOCK + "project_bn"),
+            ("stage{s}_block{b}_fused_conv", _BLOCK + "expand_conv"),
+            ("stage{s}_block{b}_fused_norm", _BLOCK + "expand_bn"),
+            ("stage{s}_block{b}_expand_conv", _BLOCK + "expand_conv"),
+            ("stage{s}_block{b}_expand_norm", _BLOCK + "expand_bn"),
+            ("stage{s}_block{b}_depthwise_conv", _BLOCK + "dwconv2"),
+            ("stage{s}_block{b}_depthwise_norm", _BLOCK + "bn"),
+            ("stage{s}_block{b}_se_reduce", _BLOCK + "se_reduce"),
+            ("stage{s}_block{b}_se_expand", _BLOCK + "se_expand"),
+            ("stage{s}_block{b}_project_conv", _BLOCK + "project_conv"),
+            ("stage{s}_block{b}_project_norm", _BLOCK + "project_bn"),
+            ("head_conv", "top_conv"),
+            ("head_norm", "top_bn"),
+            ("logits", "predictions"),
+        ),
+        unused=("normalization/.*",),
+        options=_SAME,
+    ),
+    "mobilenet_v2": Table(
+        (
+            ("stem_conv", "Conv1"),
+            ("stem_norm", "bn_Conv1"),
+            ("stage1_block1_depthwise_conv", "expanded_conv_depthwise"),
+            ("stage1_block1_depthwise_norm", "expanded_conv_depthwise_BN"),
+            ("stage1_block1_project_conv", "expanded_conv_project"),
+            ("stage1_block1_project_norm", "expanded_conv_project_BN"),
+            ("stage{s}_block{b}_expand_conv", "block_{n-1}_expand"),
+            ("stage{s}_block{b}_expand_norm", "block_{n-1}_expand_BN"),
+            ("stage{s}_block{b}_depthwise_conv", "block_{n-1}_depthwise"),
+            ("stage{s}_block{b}_depthwise_norm", "block_{n-1}_depthwise_BN"),
+            ("stage{s}_block{b}_project_conv", "block_{n-1}_project"),
+            ("stage{s}_block{b}_project_norm", "block_{n-1}_project_BN"),
+            ("head_conv", "Conv_1"),
+            ("head_norm", "Conv_1_bn"),
+            ("logits", "predictions"),
+        ),
+        options=_SAME,
+    ),
+    "mobilenet_v3": Table(
+        (
+            ("stem_conv", "conv"),
+            ("stem_norm", "conv_bn"),
+            ("stage1_block1_depthwise_conv", "expanded_conv_depthwise"),
+            ("stage1_block1_depthwise_norm", "expanded_conv_depthwise_bn"),
+            ("stage1_block1_se_reduce", "expanded_conv_squeeze_excite_conv"),
+            ("stage1_block1_se_expand", "expanded_conv_squeeze_excite_conv_1"),
+            ("stage1_block1_project_conv", "expanded_conv_project"),
+            ("stage1_block1_project_norm", "expanded_conv_project_bn"),
+            ("stage{s}_block{b}_expand_conv", "expanded_conv_{n-1}_expand"),
+            ("stage{s}_block{b}_expand_norm", "expanded_conv_{n-1}_expand_bn"),
+            ("stage{s}_block{b}_depthwise_conv", "expanded_conv_{n-1}_depthwise"),
+            ("stage{s}_block{b}_depthwise_norm", "expanded_conv_{n-1}_depthwise_bn"),
+            ("stage{s}_block{b}_se_reduce", "expanded_conv_{n-1}_squeeze_excite_conv"),
+            ("stage{s}_block{b}_se_expand", "expanded_conv_{n-1}_squeeze_excite_conv_1"),
+            ("stage{s}_block{b}_project_conv", "expanded_conv_{n-1}_project"),
+            ("stage{s}_block{b}_project_norm", "expanded_conv_{n-1}_project_bn"),
+            ("last_conv", "conv_1"),
+            ("last_norm", "conv_1_bn"),
+            ("head", "conv_2"),
+            ("logits", "logits"),
+        ),
+        options=_SAME,
+    ),
+    "convnext": Table(
+        # Layers' names begin with the network's own, which `origins` takes off.
+        (
+            ("stem_conv", "stem_conv"),
+            ("stem_norm", "stem_layernorm"),
+            ("stage{s}_downsample_norm", "downsampling_layernorm_{s-2}"),
+            ("stage{s}_downsample_conv", "downsampling_conv_{s-2}"),
+            ("stage{s}_block{b}_depthwise", "stage_{s-1}_block_{b-1}_depthwise_conv"),
+            ("stage{s}_block{b}_norm", "stage_{s-1}_block_{b-1}_layernorm"),
+            ("stage{s}_block{b}_expand", "stage_{s-1}_block_{b-1}_pointwise_conv_1"),
+            ("stage{s}_block{b}_project", "stage_{s-1}_block_{b-1}_pointwise_conv_2"),
+            ("stage{s}_block{b}_scale", "stage_{s-1}_block_{b-1}_layer_scale/variable"),
+            ("pool", "head_layernorm"),
+            ("logits", "head_dense"),
+        ),
+    ),
+}

@@ -1,0 +1,190 @@
+"""Tensors in files, by name, read as data: nothing in a file is executed, and sizes are checked before allocation.
+
+`opened(path)` gives a mapping from names to Tensor, whose shape is known before anything is read. Names are the
+file's own; in Keras' files LAYER/INDEX, with the layer's name and its weights counted from 0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import math
+import mmap
+import struct
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_imagenet.errors import DataError, SettingsError
+
+MAXIMUM_HEADER = 100_000_000
+"""Bytes of a safetensors header, as the format's own library limits it."""
+
+SAFETENSORS_TYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "<i1",
+    "U8": "<u1",
+    "BOOL": "<?",
+}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor that is still in its file."""
+
+    shape: tuple[int, ...]
+    read: Callable[[], np.ndarray]
+
+
+Tensors = Mapping[str, Tensor]
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Tensors]:
+    """The tensors of a .npz, .safetensors, .pth, .pt, .h5 or .keras file; they can be read inside the `with`.
+
+    Raises SettingsError for a file that is not there or of another kind, DataError for one that is damaged or holds
+    what only executing it could read.
+    """
+    readers: dict[str, Callable[[Path, contextlib.ExitStack], Tensors]] = {
+        ".npz": _npz,
+        ".safetensors": _safetensors,
+        ".pth": _torch,
+        ".pt": _torch,
+        ".h5": _h5,
+        ".keras": _keras,
+    }
+    if not path.is_file():
+        raise SettingsError(f"model.weights = {path}: no such file")
+    if path.suffix not in readers:
+        raise SettingsError(f"model.weights = {path}: not one of {', '.join(readers)} or a run folder")
+    with contextlib.ExitStack() as stack:
+        try:
+            tensors = readers[path.suffix](path, stack)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, struct.error, zipfile.BadZipFile) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise DataError(f"{path}: not a readable {path.suffix} file of weights: {reason}") from error
+        yield tensors
+
+
+def float32_of_bfloat16(bits: np.ndarray) -> np.ndarray:
+    """bfloat16 as uint16 to float32: the same bits with sixteen zeros behind."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def mapped(path: Path, stack: contextlib.ExitStack) -> mmap.mmap:
+    """The file in memory, read-only, without reading it; ValueError if it is empty."""
+    file = stack.enter_context(path.open("rb"))
+    # Left to the garbage collector: arrays may still look into it when the stack unwinds.
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def stored_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    """A member that is not compressed, so that it cannot be larger than the file; ValueError otherwise."""
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+        raise ValueError(f"{name} is compressed")
+    return info
+
+
+def _npz(path: Path, stack: contextlib.ExitStack) -> Tensors:
+    archive = stack.enter_context(zipfile.ZipFile(path))
+    tensors = {}
+    for info in archive.infolist():
+        name = info.filename.removesuffix(".npy")
+        with archive.open(info) as member:
+            version = np.lib.format.read_magic(member)
+            read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            shape, fortran_order, dtype = read_header[version](member)
+            start = member.tell()
+        if dtype.hasobject:
+            raise ValueError(f"{name} holds Python objects")
+        if math.prod(shape) * dtype.itemsize != info.file_size - start:
+            raise ValueError(f"{name} does not have the size of its shape")
+
+        def read(info=info, start=start, dtype=dtype, shape=shape, order="F" if fortran_order else "C") -> np.ndarray:
+            return np.frombuffer(archive.read(info), dtype, offset=start).reshape(shape, order=order)
+
+        tensors[name] = Tensor(shape, read)
+    return tensors
+
+
+def _safetensors(path: Path, stack: contextlib.ExitStack) -> Tensors:
+    """Eight bytes of length, a JSON header, the bytes of the tensors."""
+    data = mapped(path, stack)
+    (length,) = struct.unpack_from("<Q", data)
+    start = 8 + length
+    if length > MAXIMUM_HEADER or start > len(data):
+        raise ValueError("its header is larger than the file")
+    tensors = {}
+    for name, entry in json.loads(data[8:start]).items():
+        if name == "__metadata__":
+            continue
+        shape, (begin, end) = tuple(entry["shape"]), entry["data_offsets"]
+        dtype = np.dtype(SAFETENSORS_TYPES[entry["dtype"]])
+        if any(size < 0 for size in shape) or not 0 <= begin <= end <= len(data) - start:
+            raise ValueError(f"{name} lies outside the file")
+        if math.prod(shape) * dtype.itemsize != end - begin:
+            raise ValueError(f"{name} does not have the size of its shape")
+
+        def read(begin=begin, dtype=dtype, shape=shape, bfloat16=entry["dtype"] == "BF16") -> np.ndarray:
+            values = np.frombuffer(data, dtype, math.prod(shape), start + begin).reshape(shape)
+            return float32_of_bfloat16(values) if bfloat16 else values
+
+        tensors[name] = Tensor(shape, read)
+    return tensors
+
+
+def _torch(path: Path, stack: contextlib.ExitStack) -> Tensors:
+    from keras_imagenet.models.weights import torch_file
+
+    return torch_file.tensors(path, stack)
+
+
+def _keras(path: Path, stack: contextlib.ExitStack) -> Tensors:
+    # Only the weights: building a network from the file's config.json would trust it.
+    archive = stack.enter_context(zipfile.ZipFile(path))
+    return _h5_tensors(io.BytesIO(archive.read(stored_member(archive, "model.weights.h5"))), stack)
+
+
+def _h5(path: Path, stack: contextlib.ExitStack) -> Tensors:
+    return _h5_tensors(path, stack)
+
+
+def _h5_tensors(source: Any, stack: contextlib.ExitStack) -> Tensors:
+    """Keras' layout: groups by kind of layer, `vars` in each with the layer's name and its weights by index."""
+    import h5py
+
+    tensors: dict[str, Tensor] = {}
+
+    def visit(group: Any, owner: str) -> None:
+        for key in group:
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                raise ValueError(f"{group.name}/{key} is a link")
+        variables = group.get("vars")
+        if variables is not None and "name" in variables.attrs and group.name not in ("/", "/layers"):
+            owner = f"{owner}/{variables.attrs['name']}" if owner else str(variables.attrs["name"])
+            for index in variables:
+                link, dataset = variables.get(index, getlink=True), variables[index]
+                if not isinstance(link, h5py.HardLink) or dataset.external or dataset.is_virtual:
+                    raise ValueError(f"{dataset.name} lies outside the file")
+                tensors[f"{owner}/{index}"] = Tensor(tuple(dataset.shape), lambda dataset=dataset: dataset[()])
+        for key in group:
+            if key not in ("vars", "optimizer") and isinstance(group[key], h5py.Group):
+                visit(group[key], owner)
+
+    visit(stack.enter_context(h5py.File(source, "r")), "")
+    if not tensors:
+        raise ValueError("it has no layers in Keras 3's layout; save it with model.save_weights(...weights.h5)")
+    return tensors

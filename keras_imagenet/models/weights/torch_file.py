@@ -1,0 +1,252 @@
+"""Tensors of a file that torch.save wrote, without torch and without unpickling.
+
+Such a file holds a pickle, a program for a stack machine. Here its instructions are only read: dictionaries, lists,
+numbers and names are put together, a call of torch's function that rebuilds a tensor becomes a Tensor, and every other
+call becomes an inert mark that nothing follows. Both layouts are known: zip archives, since torch 1.6, and before it
+several pickles followed by the storages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import mmap
+import pickletools
+import struct
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_imagenet.models.weights.stored import Tensor, Tensors, float32_of_bfloat16, mapped, stored_member
+
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+STORAGE_TYPES = {
+    "torch DoubleStorage": "<f8",
+    "torch FloatStorage": "<f4",
+    "torch HalfStorage": "<f2",
+    "torch BFloat16Storage": "<u2",
+    "torch LongStorage": "<i8",
+    "torch IntStorage": "<i4",
+    "torch ShortStorage": "<i2",
+    "torch CharStorage": "<i1",
+    "torch ByteStorage": "<u1",
+    "torch BoolStorage": "<?",
+}
+CONTAINERS = ("state_dict", "model", "model_state_dict")
+"""Where training checkpoints keep the network's tensors."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """A global that the pickle names: 'module attribute'."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Inert:
+    """What a call that is not followed would have made."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Numbers in the file: their type and how many there are; `bytes_of` finds them."""
+
+    type: str
+    key: str
+    count: int
+
+
+@dataclass(frozen=True)
+class View:
+    """A tensor: elements of a storage from an offset on, with shape and strides in elements."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def tensors(path: Path, stack: contextlib.ExitStack) -> Tensors:
+    """Tensors by name, from the dictionary itself or from the one it keeps under a name in CONTAINERS.
+
+    Raises ValueError if the file is damaged or holds no dictionary of tensors.
+    """
+    if zipfile.is_zipfile(path):
+        content, bytes_of = _archive(path, stack)
+    else:
+        content, bytes_of = _legacy(mapped(path, stack))
+    for container in CONTAINERS:
+        if isinstance(content, dict) and isinstance(content.get(container), dict):
+            content = content[container]
+    if not isinstance(content, dict) or not any(isinstance(value, View) for value in content.values()):
+        raise ValueError("it holds no dictionary of tensors; save the network's state_dict()")
+    views = {name: view for name, view in content.items() if isinstance(view, View)}
+    return {str(name): _tensor(str(name), view, bytes_of) for name, view in views.items()}
+
+
+BytesOf = Callable[[Storage], Any]
+
+
+def _archive(path: Path, stack: contextlib.ExitStack) -> tuple[Any, BytesOf]:
+    archive = stack.enter_context(zipfile.ZipFile(path))
+    members = archive.namelist()
+    program = next((name for name in members if name.endswith("data.pkl")), None)
+    if program is None:
+        raise ValueError("it has no data.pkl")
+    prefix = program.removesuffix("data.pkl")
+    if f"{prefix}byteorder" in members and archive.read(stored_member(archive, f"{prefix}byteorder")) != b"little":
+        raise ValueError("its numbers are big-endian")
+    content = _content(archive.read(stored_member(archive, program)))
+    return content, lambda storage: archive.read(stored_member(archive, f"{prefix}data/{storage.key}"))
+
+
+def _legacy(data: mmap.mmap) -> tuple[Any, BytesOf]:
+    if _content(data) != LEGACY_MAGIC:
+        raise ValueError("torch.save did not write it")
+    _content(data)  # the protocol's version
+    _content(data)  # sizes of C's types on the writing machine
+    content = _content(data)
+    keys = _content(data)
+    sizes = {storage.key: storage for storage in _storages(content)}
+    starts = {}
+    position = data.tell()
+    for key in keys:
+        (count,) = struct.unpack_from("<q", data, position)
+        if key not in sizes or count != sizes[key].count:
+            raise ValueError(f"storage {key} does not have its size")
+        starts[key] = position + 8
+        position += 8 + count * np.dtype(STORAGE_TYPES[sizes[key].type]).itemsize
+        if position > len(data):
+            raise ValueError(f"storage {key} lies outside the file")
+    return content, lambda storage: memoryview(data)[starts[storage.key] :]
+
+
+def _storages(content: Any) -> list[Storage]:
+    if isinstance(content, View):
+        return [content.storage]
+    values = content.values() if isinstance(content, dict) else content if isinstance(content, list | tuple) else ()
+    return [storage for value in values for storage in _storages(value)]
+
+
+def _tensor(name: str, view: View, bytes_of: BytesOf) -> Tensor:
+    last = view.offset + sum((size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True))
+    numbers = (view.offset, *view.shape, *view.strides, view.storage.count)
+    if not all(isinstance(number, int) and number >= 0 for number in numbers):
+        raise ValueError(f"{name} has a shape that is not one of whole numbers")
+    if math.prod(view.shape) and last >= view.storage.count:
+        raise ValueError(f"{name} lies outside its storage")
+    dtype = np.dtype(STORAGE_TYPES[view.storage.type])
+
+    def read() -> np.ndarray:
+        elements = np.frombuffer(bytes_of(view.storage), dtype, view.storage.count)[view.offset :]
+        strides = tuple(stride * dtype.itemsize for stride in view.strides)
+        values = np.lib.stride_tricks.as_strided(elements, view.shape, strides, writeable=False)
+        return float32_of_bfloat16(values) if view.storage.type == "torch BFloat16Storage" else values
+
+    return Tensor(view.shape, read)
+
+
+_MARK = object()
+
+
+def _content(program: Any) -> Any:
+    """What one pickle describes, from bytes or an open map; see the module."""
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+
+    def since_mark() -> list[Any]:
+        position = len(stack) - 1 - next(i for i, value in enumerate(reversed(stack)) if value is _MARK)
+        values = stack[position + 1 :]
+        del stack[position:]
+        return values
+
+    def pop(count: int) -> tuple[Any, ...]:
+        values = tuple(stack[len(stack) - count :])
+        if len(values) < count:
+            raise ValueError("its pickle is damaged")
+        del stack[len(stack) - count :]
+        return values
+
+    for opcode, argument, _ in pickletools.genops(program):
+        match opcode.name:
+            case "PROTO" | "FRAME":
+                pass
+            case "STOP":
+                return pop(1)[0]
+            case "MARK":
+                stack.append(_MARK)
+            case "NONE" | "NEWTRUE" | "NEWFALSE":
+                stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[opcode.name])
+            case "EMPTY_DICT" | "EMPTY_LIST" | "EMPTY_TUPLE" | "EMPTY_SET":
+                stack.append({"EMPTY_DICT": {}, "EMPTY_LIST": [], "EMPTY_TUPLE": (), "EMPTY_SET": []}[opcode.name])
+            case "TUPLE" | "LIST":
+                values = since_mark()
+                stack.append(tuple(values) if opcode.name == "TUPLE" else values)
+            case "DICT":
+                values = since_mark()
+                stack.append(_dictionary(values))
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(pop(int(opcode.name[-1])))
+            case "APPEND" | "APPENDS" | "ADDITEMS":
+                values = list(pop(1)) if opcode.name == "APPEND" else since_mark()
+                if isinstance(stack[-1], list):
+                    stack[-1].extend(values)
+            case "SETITEM" | "SETITEMS":
+                values = list(pop(2)) if opcode.name == "SETITEM" else since_mark()
+                if isinstance(stack[-1], dict):
+                    stack[-1].update(_dictionary(values))
+            case "GLOBAL":
+                stack.append(Name(argument))
+            case "STACK_GLOBAL":
+                stack.append(Name(" ".join(map(str, pop(2)))))
+            case "REDUCE" | "NEWOBJ":
+                stack.append(_called(*pop(2)))
+            case "BUILD":
+                pop(1)  # attributes, such as a state dictionary's version numbers
+            case "BINPERSID":
+                stack.append(_storage(*pop(1)))
+            case "BINPUT" | "LONG_BINPUT":
+                memo[argument] = stack[-1]
+            case "MEMOIZE":
+                memo[len(memo)] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(memo[argument])
+            case name if name.startswith(("BININT", "LONG", "INT", "BINFLOAT", "BINUNICODE", "SHORT_BIN", "BINSTRING")):
+                stack.append(argument)
+            case name:
+                raise ValueError(f"its pickle has the instruction {name}, which tensors do not need")
+    raise ValueError("its pickle has no end")
+
+
+def _dictionary(values: list[Any]) -> dict[Any, Any]:
+    pairs = zip(values[::2], values[1::2], strict=True)
+    return {key: value for key, value in pairs if isinstance(key, str | int)}
+
+
+def _called(function: Any, arguments: Any) -> Any:
+    path = function.path if isinstance(function, Name | Inert) else ""
+    if path == "collections OrderedDict":
+        return {}
+    if path == "torch._utils _rebuild_tensor_v2":
+        storage, offset, shape, strides = arguments[:4]
+        if isinstance(storage, Storage) and isinstance(shape, tuple) and isinstance(strides, tuple):
+            return View(storage, offset, shape, strides)
+    if path == "torch._utils _rebuild_parameter":
+        return arguments[0]
+    return Inert(path)
+
+
+def _storage(identity: Any) -> Storage:
+    kind, storage_type, key, _, count, *view = identity
+    if kind != "storage" or not isinstance(storage_type, Name) or storage_type.path not in STORAGE_TYPES:
+        raise ValueError("a storage is of no known type")
+    if view and view[0] is not None:
+        raise ValueError("a storage is a view of another")
+    return Storage(storage_type.path, str(key), int(count))
