@@ -5,11 +5,19 @@ from keras_imagenet.data.sources.digits import open_digits
 from keras_imagenet.data.sources.folder import open_folder
 from keras_imagenet.data.sources.manifest import open_manifest
 from keras_imagenet.data.sources.source import Source, Splits
+from keras_imagenet.data.sources.tfds import open_records, open_tfds
 from keras_imagenet.settings.data import SourceSettings
 
 __all__ = ["Source", "Splits", "open_source"]
 
-_OPENERS = {"digits": open_digits, "arrays": open_arrays, "folder": open_folder, "csv": open_manifest}
+_OPENERS = {
+    "digits": open_digits,
+    "arrays": open_arrays,
+    "folder": open_folder,
+    "csv": open_manifest,
+    "records": open_records,
+    "tfds": open_tfds,
+}
 
 
 def open_source(settings: SourceSettings) -> Splits:

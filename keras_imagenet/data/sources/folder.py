@@ -32,7 +32,7 @@ def open_folder(settings: FolderSource) -> Splits:
     if a class has no image in any split, or if a class folder is not in settings.classes.
     """
     directory = settings.directory
-    listings = {name: list_images(directory / name) for name in split_folders(directory)}
+    listings = list_splits(directory)
     classes = _classes(settings, listings)
     sources = {name: _source(directory, name, listing, classes) for name, listing in listings.items()}
     train = next((name for name in sources if name not in VALIDATION), None)
@@ -55,6 +55,22 @@ def split_folders(directory: Path) -> list[str]:
     return [TRAIN, *validation] if TRAIN in names else validation
 
 
+def list_splits(directory: Path) -> dict[str, Listing]:
+    """The images of each split folder by its name; DataError where the layout is not as open_folder says."""
+    listings = {name: list_images(directory / name) for name in split_folders(directory)}
+    for name, listing in listings.items():
+        if not listing.folders:
+            raise DataError(f"{directory / name}: holds no class folders; {LAYOUT}")
+    filled = {_class_of(path) for listing in listings.values() for path in listing.paths}
+    for name, listing in listings.items():
+        for folder in listing.folders:
+            if folder not in filled:
+                raise DataError(f"{directory / name / folder}: {_what_is_there(directory / name / folder)}")
+        if not listing.paths:
+            raise DataError(f"{directory / name}: no class folder there holds an image")
+    return listings
+
+
 def file_reader(directory: Path, paths: Sequence[str]) -> Callable[[tf.Tensor], tf.Tensor]:
     """index -> the bytes of directory/paths[index], a path of its own if it is absolute; names are never globbed."""
     path_of = held(np.array([path.encode() for path in paths], dtype=object))
@@ -72,16 +88,7 @@ def file_reader(directory: Path, paths: Sequence[str]) -> Callable[[tf.Tensor], 
 
 def _classes(settings: FolderSource, listings: dict[str, Listing]) -> ClassList:
     directory = settings.directory
-    for name, listing in listings.items():
-        if not listing.folders:
-            raise DataError(f"{directory / name}: holds no class folders; {LAYOUT}")
     filled = {_class_of(path) for listing in listings.values() for path in listing.paths}
-    for name, listing in listings.items():
-        for folder in listing.folders:
-            if folder not in filled:
-                raise DataError(f"{directory / name / folder}: {_what_is_there(directory / name / folder)}")
-        if not listing.paths:
-            raise DataError(f"{directory / name}: no class folder there holds an image")
     if settings.classes is None:
         return from_identifiers(sorted(filled))
     classes = read_classes(settings.classes)

@@ -63,7 +63,7 @@ def numbered(file: Path | None, count: int, what: str) -> ClassList:
     return classes
 
 
-def label_of(found: Sequence[str], classes: ClassList, file: Path | None, what: str) -> dict[str, int]:
+def label_of(found: Sequence[str], classes: ClassList, file: Path | str, what: str) -> dict[str, int]:
     """Label of each identifier; DataError naming the first found in the data (as `what`) that the file does not hold."""
     labels = {identifier: label for label, identifier in enumerate(classes.identifiers)}
     for identifier in found:

@@ -125,7 +125,7 @@ def _cache_file(directory: Path) -> Path:
 
 def _recall(cache: Path, times: dict[str, int]) -> Listing | None:
     try:
-        with np.load(cache, allow_pickle=False) as kept:
+        with cache.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             folders = kept["folders"].tobytes().decode().split("\0")
             if folders != list(times) or not np.array_equal(kept["times"], list(times.values())):
                 return None

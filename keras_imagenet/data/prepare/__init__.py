@@ -1,0 +1,5 @@
+"""Tars, folders and TensorFlow Datasets to seekable shards: checked, counted, resumable."""
+
+from keras_imagenet.data.prepare.run import prepare
+
+__all__ = ["prepare"]

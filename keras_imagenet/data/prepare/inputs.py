@@ -1,0 +1,141 @@
+"""What is to be prepared: every image of a split by number, wherever it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from keras_imagenet.data.prepare.devkit import Devkit, read_devkit
+from keras_imagenet.data.prepare.tars import Members, list_members, reader
+from keras_imagenet.data.sources.folder import TRAIN, list_splits
+from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
+from keras_imagenet.data.sources.source import fingerprint
+from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.settings.prepare import PrepareSettings
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image as found. label: its class's, -1 if that class is not wanted."""
+
+    name: str
+    label: int
+    encoded: bytes
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one split. read: number in [0, count) -> Item; thread-safe.
+
+    fingerprint: changes when the images do. refused: name and reason of what is not even read. skipped: counts by reason.
+    """
+
+    name: str
+    count: int
+    read: Callable[[int], Item]
+    fingerprint: str
+    refused: Sequence[tuple[str, str]] = ()
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+
+def open_inputs(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
+    """The label order and the splits. Raises DataError or SettingsError where they cannot be made out."""
+    if settings.tfds is not None:
+        from keras_imagenet.data.prepare.tfds_input import open_tfds
+
+        return open_tfds(settings)
+    if settings.folder is not None:
+        return _open_folder(settings, settings.folder)
+    return _open_tars(settings)
+
+
+def order_of_labels(settings: PrepareSettings, found: ClassList) -> tuple[ClassList, set[str]]:
+    """The label order, and the classes to keep: classes before subset before what was found, sorted."""
+    subset = None if settings.subset is None else read_classes(settings.subset)
+    classes = found if subset is None else _renamed(subset, found)
+    if settings.classes is not None:
+        classes = read_classes(settings.classes)
+    if subset is not None:
+        label_of(subset.identifiers, found, "the images", f"{settings.subset}: the class")
+        label_of(subset.identifiers, classes, settings.classes or "", f"{settings.subset}: the class")
+    return classes, set(classes.identifiers if subset is None else subset.identifiers)
+
+
+def _renamed(subset: ClassList, found: ClassList) -> ClassList:
+    names = dict(zip(found.identifiers, found.names, strict=True))
+    given = zip(subset.identifiers, subset.names, strict=True)
+    return ClassList(subset.identifiers, tuple(name if name != key else names.get(key, key) for key, name in given))
+
+
+def _open_folder(settings: PrepareSettings, directory: Path) -> tuple[ClassList, list[Split]]:
+    listings = list_splits(directory)
+    found = from_identifiers(sorted({folder for listing in listings.values() for folder in listing.folders}))
+    classes, wanted = order_of_labels(settings, found)
+    if settings.subset is None:
+        label_of(found.identifiers, classes, settings.classes, f"{directory}: the class folder")
+    labels = {identifier: label for label, identifier in enumerate(classes.identifiers)}
+    splits = []
+    for name, listing in listings.items():
+        paths = [path for path in listing.paths if path.split("/", 1)[0] in wanted]
+        sizes = listing.sizes[[path.split("/", 1)[0] in wanted for path in listing.paths]]
+
+        def read(number: int, root: Path = directory / name, paths: list[str] = paths) -> Item:
+            try:
+                encoded = (root / paths[number]).read_bytes()
+            except OSError as error:
+                raise DataError(f"{root / paths[number]}: {error.strerror}") from None
+            return Item(paths[number], labels[paths[number].split("/", 1)[0]], encoded)
+
+        split_name = "train" if name in ("", TRAIN) else "validation"
+        splits.append(Split(split_name, len(paths), read, fingerprint(paths, sizes), skipped=listing.skipped))
+    return classes, splits
+
+
+def _open_tars(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
+    devkit = None if settings.devkit is None else read_devkit(settings.devkit)
+    tars = {"train": settings.train_tar, "validation": settings.validation_tar}
+    members = {name: list_members(tar) for name, tar in tars.items() if tar is not None}
+    labelled = {name: _labelled(tars[name], listed, devkit) for name, listed in members.items()}
+    found = {identifier for identifiers in labelled.values() for identifier in identifiers}
+    if devkit is not None and "train" not in members:
+        found |= set(devkit.names)  # a validation set alone may lack classes of which it is told
+    known_names = {} if devkit is None else devkit.names
+    identifiers = tuple(sorted(found))
+    classes, wanted = order_of_labels(
+        settings, ClassList(identifiers, tuple(known_names.get(key, key) for key in identifiers))
+    )
+    if settings.subset is None:
+        label_of(sorted(set().union(*labelled.values())), classes, settings.classes, "the tars' class")
+    labels = {identifier: label for label, identifier in enumerate(classes.identifiers)}
+    splits = []
+    for name, listed in members.items():
+        kept = np.flatnonzero([identifier in wanted for identifier in labelled[name]])
+        read_member = reader(tars[name], listed)
+        chosen = [labels[labelled[name][position]] for position in kept]
+
+        def read(number: int, listed=listed, kept=kept, chosen=chosen, read_member=read_member) -> Item:
+            position = int(kept[number])
+            return Item(listed.names[position], chosen[number], read_member(position))
+
+        print_of = fingerprint([listed.names[position] for position in kept], listed.offsets[kept], listed.sizes[kept])
+        splits.append(Split(name, len(kept), read, print_of, listed.refused, listed.skipped))
+    return classes, splits
+
+
+def _labelled(tar: Path, members: Members, devkit: Devkit | None) -> list[str]:
+    """The class of each member: its folder or inner tar, else what the devkit says."""
+    flat = [name for name, identifier in zip(members.names, members.classes, strict=True) if identifier is None]
+    if not flat:
+        return [identifier for identifier in members.classes if identifier is not None]
+    if devkit is None:
+        raise SettingsError(
+            f"{tar}: {flat[0]} is in no class folder: give devkit, which says the classes of such images"
+        )
+    of_flat = dict(zip(flat, devkit.classes_of(tar, flat), strict=True))
+    return [
+        of_flat[name] if identifier is None else identifier
+        for name, identifier in zip(members.names, members.classes, strict=True)
+    ]

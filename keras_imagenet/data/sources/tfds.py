@@ -1,0 +1,210 @@
+"""Classification sets of TensorFlow Datasets in ArrayRecord, the shards that `keras-imagenet prepare` writes among them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_imagenet.data.sources.labels import ClassList, from_identifiers, numbered, read_classes
+from keras_imagenet.data.sources.source import Source, Splits, fingerprint
+from keras_imagenet.data.sources.splits import split
+from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.settings.data import RecordsSource, TfdsSource
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+VALIDATION = ("validation", "val", "test")
+INFO_FILE = "dataset_info.json"
+
+
+def open_tfds(settings: TfdsSource) -> Splits:
+    """The set's splits, by TFDS names ("train", "train[:90%]"); downloaded and prepared first where it is not yet.
+
+    Raises DataError if there is no such set, it has no image and label, or is not in ArrayRecord.
+    """
+    builder = find_builder(settings.dataset, settings.directory, download=True)
+    _require_array_record(builder, settings)
+    _, _, found = image_and_label(builder)
+    classes = found if settings.classes is None else _reordered(settings.classes, found)
+    names = {"train": settings.train_split, "validation": settings.validation_split or _validation(builder)}
+    opened = {
+        key: _open_split(builder, name, found, classes) if name is not None and _has(builder, name, settings) else None
+        for key, name in names.items()
+    }
+    return split(settings, opened["train"], opened["validation"])
+
+
+def open_records(settings: RecordsSource) -> Splits:
+    """Splits of shards written by `keras-imagenet prepare`, whose labels and names lie beside them."""
+    directory = settings.directory
+    if not (directory / "classes.tsv").is_file() or not (directory / "summary.json").is_file():
+        state = (
+            "holds an unfinished preparation; give its command again"
+            if (directory / ".journal").is_dir()
+            else (
+                "holds no shards; keras-imagenet prepare writes them"
+                if directory.is_dir()
+                else "there is no such folder"
+            )
+        )
+        raise DataError(f"{directory}: {state}")
+    builder = builder_from(directory)
+    found = read_classes(directory / "classes.tsv")
+    classes = found if settings.classes is None else _reordered(settings.classes, found)
+    opened = {
+        name: _open_split(builder, name, found, classes, directory / f"index-{name}.npz")
+        if name in builder.info.splits
+        else None
+        for name in ("train", "validation")
+    }
+    return split(settings, opened["train"], opened["validation"])
+
+
+def builder_from(directory: Path) -> Any:
+    """TFDS' builder of a folder that holds dataset_info.json."""
+    import tensorflow_datasets as tfds
+
+    return tfds.builder_from_directory(directory)
+
+
+def find_builder(dataset: str, directory: Path | None, *, download: bool = False) -> Any:
+    """TFDS' builder of a set by name, or of one found below directory. DataError if there is none or it is not prepared."""
+    import tensorflow_datasets as tfds
+
+    own = None if directory is None else directory / dataset.replace(":", "/")
+    for place in () if own is None else (own, *sorted(own.glob("*"), reverse=True)):
+        if (place / INFO_FILE).is_file():
+            return builder_from(place)
+    try:
+        builder = tfds.builder(dataset, data_dir=directory, **({"file_format": "array_record"} if download else {}))
+    except tfds.core.DatasetNotFoundError:
+        close = get_close_matches(dataset.split("/")[0].split(":")[0], tfds.list_builders(), n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise DataError(f"tfds: there is no set {dataset}{hint}") from None
+    except (ValueError, AssertionError) as error:
+        raise DataError(f"tfds: {dataset}: {next(iter(str(error).splitlines()), '')}") from None
+    if not builder.is_prepared() and not download:
+        raise DataError(f"tfds: {dataset} is not prepared in {builder.data_dir}; tfds build {dataset} does that")
+    if not builder.is_prepared():
+        try:
+            builder.download_and_prepare()
+        except Exception as error:  # whatever a download meets: no network, a full disk, a manual download wanted
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise DataError(f"tfds: {dataset} could not be downloaded and prepared: {reason}") from error
+    return builder
+
+
+def image_and_label(builder: Any) -> tuple[str, str, ClassList]:
+    """Names of the image and the label feature of a set, and its classes. DataError if it is not for classification."""
+    import tensorflow_datasets as tfds
+
+    features = builder.info.features
+    image = next((name for name, feature in features.items() if isinstance(feature, tfds.features.Image)), None)
+    labels = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
+    preferred = (builder.info.supervised_keys or (None, None))[1]
+    if image is None or not labels:
+        raise DataError(
+            f"tfds: {builder.info.name} has the features {', '.join(features)}; expected an image and a class"
+        )
+    label = preferred if preferred in labels else "label" if "label" in labels else labels[0]
+    names = features[label].names or [str(number) for number in range(features[label].num_classes)]
+    return image, label, from_identifiers(names)
+
+
+def _require_array_record(builder: Any, settings: TfdsSource) -> None:
+    file_format = builder.info.file_format.value
+    if file_format != "array_record":
+        where = "" if settings.directory is None else f" --tfds_directory {settings.directory}"
+        raise DataError(
+            f"{builder.data_dir}: is in {file_format}, which cannot be read in any order; run keras-imagenet prepare "
+            f"--tfds {settings.dataset}{where} --output FOLDER, and then use --data.source.name records"
+        )
+
+
+def _validation(builder: Any) -> str | None:
+    return next((name for name in VALIDATION if name in builder.info.splits), None)
+
+
+def _has(builder: Any, name: str, settings: TfdsSource) -> bool:
+    """Whether a split is there; a default one may be missing, one that was asked for may not."""
+    plain = name.split("[")[0]
+    if plain in builder.info.splits:
+        return True
+    if name == settings.validation_split or "train_split" in settings.model_fields_set:
+        raise SettingsError(
+            f"data.source: {settings.dataset} has no split {plain}; it has {', '.join(builder.info.splits)}"
+        )
+    return False
+
+
+def _reordered(file: Path, found: ClassList) -> ClassList:
+    """The file's classes; where it does not hold those found, its lines must name them by number."""
+    classes = read_classes(file)
+    if set(found.identifiers) <= set(classes.identifiers):
+        return classes
+    return numbered(file, len(found.identifiers), "the data")
+
+
+def _open_split(builder: Any, name: str, found: ClassList, classes: ClassList, index: Path | None = None) -> Source:
+    from array_record.python.array_record_data_source import ArrayRecordDataSource
+
+    image, label, _ = image_and_label(builder)
+    info = builder.info.splits[name]
+    records = ArrayRecordDataSource(list(info.file_instructions))
+    place = {identifier: number for number, identifier in enumerate(classes.identifiers)}
+    new_label = np.array([place.get(key, number) for number, key in enumerate(found.identifiers)], np.int32)
+    files = [Path(instruction.filename) for instruction in info.file_instructions]
+    sizes = np.array([os.stat(file).st_size for file in files], np.int64)
+    print_of = fingerprint("records", [file.name for file in files], sizes, str(len(records)), classes.identifiers)
+    if index is not None:
+        from keras_imagenet.data.sources.index import read_index
+
+        labels, names = read_index(index)
+    else:
+        labels, names = _scan(records, label, builder, name, print_of), [f"{name}[{i}]" for i in range(len(records))]
+    if len(labels) != len(records):
+        raise DataError(f"{files[0].parent}: {name} has {len(records)} images, but labels for {len(labels)}")
+    return Source(
+        classes=classes.identifiers,
+        class_names=classes.names,
+        labels=new_label[labels],
+        names=names,
+        fingerprint=fingerprint(print_of, labels),
+        read=record_reader(records, image),
+    )
+
+
+def record_reader(records: Any, image: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """index -> the bytes of one feature of a record: fetched through Python, without its lock while reading; parsed by TensorFlow."""
+
+    def read(index: tf.Tensor) -> tf.Tensor:
+        import tensorflow as tf
+
+        record = tf.numpy_function(lambda number: records[int(number)], [index], tf.string, stateful=False)
+        record.set_shape([])
+        return tf.io.parse_single_example(record, {image: tf.io.FixedLenFeature([], tf.string)})[image]
+
+    return read
+
+
+def _scan(records: Any, label: str, builder: Any, name: str, print_of: str) -> np.ndarray:
+    """Labels of all records, int32 [n], by one pass over them that is remembered in the user's cache folder."""
+    from keras_imagenet.data.sources.index import remembered
+
+    def scan() -> np.ndarray:
+        import tensorflow as tf
+
+        labels = np.empty(len(records), np.int32)
+        wanted = {label: tf.io.FixedLenFeature([], tf.int64)}
+        for begin in range(0, len(records), 1024):
+            batch = records.__getitems__(range(begin, min(begin + 1024, len(records))))
+            labels[begin : begin + len(batch)] = tf.io.parse_example(tf.constant(batch), wanted)[label].numpy()
+        return labels
+
+    return remembered(fingerprint(str(builder.data_dir), name, print_of), scan)
