@@ -14,6 +14,7 @@ from keras_imagenet.output import Output
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.settings import RuntimeSettings, Settings
 from keras_imagenet.settings.explain import nearest
+from keras_imagenet.settings.prepare import PrepareSettings
 
 if TYPE_CHECKING:
     import keras
@@ -200,6 +201,20 @@ def describe(
         lines.append(f"picture      {picture}")
     output.result(details.as_json(), lines)
     return details.as_json()
+
+
+def prepare(settings: PrepareSettings, *, output: Output | None = None, debug: bool = False) -> dict[str, Any]:
+    """Write seekable shards of a folder, tars or a TFDS set, and return the summary; a second call goes on with the first.
+
+    Raises SettingsError, DataError, or KerasImagenetError where the shards cannot be written.
+    """
+    output = output or Output.standard()
+    runtime.start(RuntimeSettings(), None, debug=debug)
+    from keras_imagenet.data.prepare import run
+
+    summary = run.prepare(settings, report=output.say)
+    output.result(summary, run.summary_lines(summary))
+    return summary
 
 
 def _require_model(name: str, *, where: str = "", kind: str = "model") -> None:

@@ -122,6 +122,15 @@ def models(parsed: argparse.Namespace, overrides: Overrides) -> None:
     _output(parsed).result(rows, [describe.listing_text(rows)])
 
 
+def prepare(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """Write seekable shards."""
+    from keras_imagenet import api
+    from keras_imagenet.settings.prepare import read
+
+    _no_settings(overrides, "prepare")
+    api.prepare(read(vars(parsed)), output=_output(parsed), debug=parsed.debug)
+
+
 def runs(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """Compare run folders."""
     from keras_imagenet.serving.runs import table
@@ -189,6 +198,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     child.add_argument("--output", metavar="FILE.svg", help="draw the graph there")
 
+    child = command("prepare", prepare, "write tars, a folder or a TFDS set as seekable shards, every image checked")
+    child.more_options = _prepare_options
+
     child = command("runs", runs, "compare run folders")
     child.add_argument(
         "directory", nargs="?", default="runs", metavar="FOLDER", help="the folder of run folders (default: runs)"
@@ -202,6 +214,14 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line, and whose help lists the settings where the command takes them."""
 
     takes_settings = False
+    more_options: Callable[[argparse.ArgumentParser], None] | None = None  # added when the command is the one given
+
+    def parse_known_args(self, args=None, namespace=None):
+        """argparse's, with the options that need a loaded group of settings."""
+        if self.more_options is not None:
+            self.more_options, add = None, self.more_options
+            add(self)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Raise the complaint as a SettingsError."""
@@ -215,6 +235,15 @@ class _Parser(argparse.ArgumentParser):
 
             text += "\nsettings, in a recipe or here as --group.key VALUE:\n" + "\n".join(help_lines()) + "\n"
         return text
+
+
+def _prepare_options(parser: argparse.ArgumentParser) -> None:
+    """An option for each field of the group, with its help line."""
+    from keras_imagenet.settings.prepare import PrepareSettings
+
+    for name, field in PrepareSettings.model_fields.items():
+        default = "" if field.default is None or field.is_required() else f" (default: {field.default})"
+        parser.add_argument(f"--{name}", help=field.description + default, required=field.is_required())
 
 
 def _no_settings(overrides: Overrides, command: str) -> None:

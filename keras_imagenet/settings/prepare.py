@@ -1,10 +1,12 @@
 """What `keras-imagenet prepare` turns into seekable shards, and how."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
+from keras_imagenet.errors import SettingsError
 from keras_imagenet.settings.group import Group
 
 
@@ -48,3 +50,17 @@ class PrepareSettings(Group):
         if tars + (self.folder is not None) + (self.tfds is not None) != 1:
             raise ValueError("give train_tar and/or validation_tar, or folder, or tfds")
         return self
+
+
+def read(arguments: Mapping[str, Any]) -> PrepareSettings:
+    """The settings among a command's arguments, None where not given. Raises SettingsError, one line, for a mistake."""
+    given = {
+        key: value for key, value in arguments.items() if key in PrepareSettings.model_fields and value is not None
+    }
+    try:
+        return PrepareSettings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        where = f"--{first['loc'][0]} = {first['input']}: " if first["loc"] else "prepare: "
+        raise SettingsError(f"command line: {where}{message[:1].lower()}{message[1:]}") from None
