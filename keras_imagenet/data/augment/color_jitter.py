@@ -12,8 +12,8 @@ def color_jitter(
 ) -> tf.Tensor:
     """Jitter an image uint8 [h, w, 1 or 3]; seed int32 [2].
 
-    Factors of brightness, contrast and saturation are uniform in [max(0, 1 - s), 1 + s] for a strength s, the hue's shift
-    in [-hue, hue] turns. What has strength 0 is left out.
+    Factors of brightness, contrast and saturation are uniform in [max(0, 1 - s), 1 + s] for a strength s, the hue's
+    shift in [-hue, hue] turns. What has strength 0 is left out.
     """
     draws = tf.random.stateless_uniform((8,), seed)
     operations = []

@@ -14,8 +14,8 @@ class Augmentation(BaseImageAugmentationLayer):
     Called on a dict with images uint8 [h, w, c] or [b, h, w, c] and seeds int32 [2] or [b, 2]; other keys pass through.
 
     Args:
-        function: (image uint8 [h, w, c], seed int32 [2]) -> image uint8 [h, w, c]. The seed is the example's, folded with
-            the layer's name.
+        function: (image uint8 [h, w, c], seed int32 [2]) -> image uint8 [h, w, c]. The seed is the example's, folded
+            with the layer's name.
         name: the operation's name.
     """
 

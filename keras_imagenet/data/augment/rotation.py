@@ -8,7 +8,7 @@ from keras_imagenet.data.augment.affine import rotate, transform
 
 
 def rotation(image: tf.Tensor, seed: tf.Tensor, degrees: float) -> tf.Tensor:
-    """Rotate an image uint8 [h, w, c] by an angle uniform in [-degrees, degrees], bilinear, black where nothing is known.
+    """Rotate an image uint8 [h, w, c] by an angle uniform in [-degrees, degrees], bilinear, black around it.
 
     seed: int32 [2].
     """

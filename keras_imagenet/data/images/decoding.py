@@ -1,8 +1,7 @@
 """Encoded bytes to pixels: the format is told by the content, never by a name.
 
-JPEG, PNG, BMP, WebP and a GIF's first frame, as uint8 RGB. Greyscale, CMYK, palettes and 16 bits (their high byte) become
-RGB; transparency is dropped, as Pillow's convert('RGB') does; a JPEG is turned as its Exif orientation says. JPEGs are
-decoded with the accurate integer transform, which gives Pillow's values to the bit.
+JPEG, PNG, BMP, WebP and a GIF's first frame, as uint8 RGB. Greyscale, CMYK, palettes and 16 bits (their high byte)
+become RGB; transparency is dropped, as Pillow's convert('RGB') does; a JPEG is turned as its Exif orientation says.
 """
 
 from collections.abc import Callable
@@ -10,11 +9,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from keras_imagenet.data.images import exif
-
-MAXIMUM_PIXELS = 200_000_000
-"""A declared size above this is refused before decoding: such an image would take over 600 MB."""
-
-ACCURATE = "INTEGER_ACCURATE"
+from keras_imagenet.data.images.declared import assert_size
+from keras_imagenet.data.images.jpeg import decode_jpeg
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
@@ -30,26 +26,13 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
         tf.errors.InvalidArgumentError: the bytes are of another format, damaged, or declare over MAXIMUM_PIXELS.
     """
     encoded = tf.convert_to_tensor(encoded)
-    return on_format(encoded, lambda: _decode_jpeg(encoded), lambda image: image)
+    return on_format(encoded, lambda: decode_jpeg(encoded), lambda image: image)
 
 
-def on_format(encoded: tf.Tensor, jpeg: Callable[[], tf.Tensor], other: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+def on_format(encoded: tf.Tensor, jpeg: Callable, other: Callable):
     """The result of `jpeg()` for a JPEG's bytes, that of `other(decoded image)` for the other formats'."""
     is_jpeg = tf.strings.substr(encoded, 0, 3) == b"\xff\xd8\xff"
     return tf.cond(is_jpeg, jpeg, lambda: other(_decode_other(encoded)))
-
-
-def jpeg_size(encoded: tf.Tensor) -> tf.Tensor:
-    """Height and width of a JPEG as stored, int32 [2], from its header; refuses sizes above MAXIMUM_PIXELS."""
-    size = tf.image.extract_jpeg_shape(encoded)[:2]
-    with tf.control_dependencies([_assert_size(size[0], size[1])]):
-        return tf.identity(size)
-
-
-def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    with tf.control_dependencies([jpeg_size(encoded)]):
-        image = tf.io.decode_jpeg(encoded, channels=3, dct_method=ACCURATE)
-    return exif.upright(image, exif.orientation(encoded))
 
 
 def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
@@ -115,22 +98,13 @@ def _assert_webp_size(encoded: tf.Tensor) -> tf.Operation:
         return exif.number(encoded, 28, 2, True) % 16_384, exif.number(encoded, 26, 2, True) % 16_384
 
     height, width = tf.case([(kind == b"VP8X", extended), (kind == b"VP8L", lossless)], default=lossy)
-    return _assert_size(height, width)
+    return assert_size(height, width)
 
 
 def _assert_declared(encoded: tf.Tensor, height_at: int, width_at: int, length: int, little: bool) -> tf.Operation:
     height = exif.number(encoded, height_at, length, little)
     width = exif.number(encoded, width_at, length, little)
-    return _assert_size(height, width)
-
-
-def _assert_size(height: tf.Tensor, width: tf.Tensor) -> tf.Operation:
-    pixels = tf.abs(tf.cast(height, tf.int64)) * tf.cast(width, tf.int64)
-    return tf.debugging.Assert(
-        (pixels > 0) & (pixels <= MAXIMUM_PIXELS),
-        [f"declared height and width are empty or above {MAXIMUM_PIXELS} pixels:", height, width],
-        name="assert_size",
-    )
+    return assert_size(height, width)
 
 
 def _refuse(head: tf.Tensor) -> tf.Tensor:

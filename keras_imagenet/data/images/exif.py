@@ -116,7 +116,7 @@ def _is_application(marker: tf.Tensor) -> tf.Tensor:
 
 
 def number(encoded: tf.Tensor, offset: tf.Tensor | int, length: int, little: tf.Tensor | bool) -> tf.Tensor:
-    """The number in `length` bytes, int32; bytes beyond the end count as 0, and 32 bits above int32 wrap to negative."""
+    """The number in `length` bytes, int32; bytes beyond the end count as 0, and over 31 bits wrap to negative."""
     offset = tf.minimum(offset, tf.strings.length(encoded))
     digits = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, offset, length), tf.uint8), tf.int64)
     digits = tf.pad(digits, [[0, length - tf.shape(digits)[0]]])

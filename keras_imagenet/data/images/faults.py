@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from keras_imagenet.data.images.decoding import MAXIMUM_PIXELS, decode
+from keras_imagenet.data.images.declared import MAXIMUM_PIXELS
+from keras_imagenet.data.images.decoding import decode
 
 _SUPPORTED = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"BM": "BMP", b"GIF8": "GIF"}
 
