@@ -1,15 +1,16 @@
 """The entry functions: what the commands do, and the Python API. TensorFlow starts inside them, as the settings say."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_imagenet import recipes, run_folder, runtime
+from keras_imagenet import networks, recipes, run_folder, runtime
 from keras_imagenet.data import sources
 from keras_imagenet.data.preset import Preset
 from keras_imagenet.errors import DataError, Interrupted, KerasImagenetError, SettingsError
 from keras_imagenet.models import registry
+from keras_imagenet.models.weights import Origin
 from keras_imagenet.output import Output
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.settings import RuntimeSettings, Settings
@@ -35,7 +36,7 @@ def fit(
     """
     settings = settings or recipes.load(recipe)
     output = output or Output.standard()
-    _require_model(settings.model.name)
+    networks.require_known(settings.model.name)
     splits = sources.open_source(settings.data.source)
     folder = run_folder.create(settings, recipe)
     output = replace(output, log_file=folder.log_file)
@@ -59,7 +60,7 @@ def fit(
 def dry_run(settings: Settings, *, output: Output | None = None, debug: bool = False) -> dict[str, Any]:
     """Say what `fit` would do, send one batch through, and leave nothing behind."""
     output = output or Output.standard()
-    _require_model(settings.model.name)
+    networks.require_known(settings.model.name)
     splits = sources.open_source(settings.data.source)
     strategy = runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.training import fit as training
@@ -92,23 +93,21 @@ def evaluate(
     run's label order. Raises SettingsError or DataError.
     """
     output = output or Output.standard()
-    folder = run_folder.opened(run_or_model) if Path(run_or_model).is_dir() else None
-    if folder is None and weights is None:
-        _require_model(run_or_model, where=run_or_model, kind="run folder or model")
-        raise SettingsError(f"{run_or_model}: a network by name needs --weights, or what is measured is chance")
-    settings = recipes.load(str(folder.settings_file) if folder else config, overrides)
-    classes_file = settings.data.source.classes or (folder.classes_file if folder else None)
-    splits = sources.open_source(settings.data.source.model_copy(update={"classes": classes_file}))
+    subject = _open_run(run_or_model, overrides) if Path(run_or_model).is_dir() else None
+    subject = subject or _open_published(run_or_model, overrides, weights, config)
+    settings, folder = subject.settings, subject.folder
+    source_settings = settings.data.source.model_copy(
+        update={"classes": settings.data.source.classes or subject.classes_file}
+    )
+    splits = sources.open_source(source_settings)
     source = splits.validation or splits.train
     strategy = runtime.start(settings.runtime, folder.log_file if folder else None, debug=debug)
-    from keras_imagenet.data import preset as presets
     from keras_imagenet.serving.evaluate import evaluate_source
 
-    if folder:
-        network, image_preset = _network(folder), presets.resolve(settings.data)
-    else:
-        network, image_preset = None, None
-    _require_classes(network.output_shape[-1], source, folder)
+    image_preset = networks.preset_of(settings, subject.origin)
+    _require_classes(source, subject)
+    with strategy.scope():
+        network = _network(folder) if folder else _published(settings, image_preset, subject.origin, source)
     report: dict[str, str] = {}
     metrics = evaluate_source(
         network,
@@ -181,7 +180,7 @@ def describe(
 ) -> dict[str, Any]:
     """Build a network at its published size and count it layer by layer; draw its graph to `picture`, an SVG file."""
     output = output or Output.standard()
-    _require_model(name)
+    networks.require_known(name)
     if batch_size < 1:
         raise SettingsError(f"--batch_size {batch_size}: must be at least 1")
     runtime.start(RuntimeSettings(), None, debug=debug)
@@ -203,6 +202,35 @@ def describe(
     return details.as_json()
 
 
+@dataclass(frozen=True)
+class _Subject:
+    """What is evaluated: a run, or a network with published weights."""
+
+    settings: Settings
+    classes_file: Path | None
+    folder: RunFolder | None = None
+    origin: Origin | None = None
+
+
+def _open_run(path: str, overrides: Sequence[tuple[str, str]]) -> _Subject:
+    folder = run_folder.opened(path)
+    settings = recipes.load(str(folder.settings_file), overrides)
+    return _Subject(settings, folder.classes_file, folder=folder)
+
+
+def _open_published(
+    name: str, overrides: Sequence[tuple[str, str]], weights: str | None, config: str | None
+) -> _Subject:
+    if name not in registry.names():
+        hint = nearest(name, registry.names())
+        raise SettingsError(f"{name}: no such run folder, and no such model{hint}")
+    if weights is None:
+        raise SettingsError(f"{name}: a network by its name needs --weights; without, it would guess")
+    settings = recipes.load(config, [("model.name", name), ("model.weights", weights), *overrides])
+    origin = networks.origin_of(settings)
+    return _Subject(settings, networks.classes_file_of(origin), origin=origin)
+
+
 def prepare(settings: PrepareSettings, *, output: Output | None = None, debug: bool = False) -> dict[str, Any]:
     """Write seekable shards of a folder, tars or a TFDS set, and return the summary; a second call goes on with the first.
 
@@ -217,23 +245,23 @@ def prepare(settings: PrepareSettings, *, output: Output | None = None, debug: b
     return summary
 
 
-def _require_model(name: str, *, where: str = "", kind: str = "model") -> None:
-    if name not in registry.names():
-        hint = nearest(name, registry.names()) or "; `keras-imagenet models` lists them"
-        raise SettingsError(f"{where or f'model.name = {name}'}: no such {kind}{hint}")
+def _require_classes(source: sources.Source, subject: _Subject) -> None:
+    """The data's label order must be the network's, where that is known."""
+    known = subject.folder.classes.identifiers if subject.folder else subject.origin.classes
+    if known is not None and source.classes != tuple(known):
+        raise DataError(
+            f"data.source: its {len(source.classes)} classes are not the network's {len(known)}, or in another order; "
+            "data.source.classes names a file that fixes the order"
+        )
 
 
-def _require_classes(outputs: int, source: sources.Source, folder: RunFolder | None) -> None:
-    """The data's label order must be the network's."""
-    if folder and source.classes != folder.classes.identifiers:
+def _published(settings: Settings, preset: Preset, origin: Origin, source: sources.Source) -> "keras.Model":
+    network, fitted = networks.build(settings, preset, origin, source.classes)
+    if fitted.new_head:
         raise DataError(
-            f"data.source.classes: another label order than the run's ({folder.classes_file}); leave it out"
+            f"data.source: has {len(source.classes)} classes, which is not what {settings.model.weights} tells apart"
         )
-    if outputs != len(source.classes):
-        raise DataError(
-            f"data.source: has {len(source.classes)} classes and the network {outputs}; data.source.classes names a file "
-            "that fixes the label order of all of them"
-        )
+    return network
 
 
 def _network(folder: RunFolder) -> "keras.Model":

@@ -40,7 +40,13 @@ def in_room(path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "file", ["errors.py", "data/order.py", "training/schedules.py", *(f"settings/{p.name}" for p in PACKAGE.glob("settings/*.py"))]
+    "file",
+    [
+        "errors.py",
+        "data/order.py",
+        "training/schedules.py",
+        *(f"settings/{p.name}" for p in PACKAGE.glob("settings/*.py")),
+    ],
 )
 def test_the_ground_floor_needs_no_tensorflow_and_nothing_above(file: str) -> None:
     path = PACKAGE / file

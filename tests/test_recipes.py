@@ -26,12 +26,28 @@ def complaint(*overrides: tuple[str, str], recipe: str | None = None) -> str:
         ("train.epochs", "many", "command line: train.epochs = 'many': input should be a valid number"),
         ("train.epochs", "-1", "command line: train.epochs = '-1': input should be greater than 0"),
         ("train.batch_size", "2.5", "command line: train.batch_size = '2.5': input should be a valid integer"),
-        ("optimizer.name", "sgdd", "command line: optimizer.name = sgdd: must be one of sgd, adam, adamw; did you mean sgd?"),
+        (
+            "optimizer.name",
+            "sgdd",
+            "command line: optimizer.name = sgdd: must be one of sgd, adam, adamw; did you mean sgd?",
+        ),
         ("optimizer.beta_1", "0.5", "command line: optimizer.beta_1: unknown setting for this optimizer.name"),
         ("data.source.name", "folder", "command line: data.source.directory: is required"),
-        ("data.source.directory", "x", "command line: data.source.directory: unknown setting for this data.source.name"),
-        ("augment.flip", "sideways", "command line: augment.flip = sideways: must be one of none, horizontal, vertical, both"),
-        ("augment.random_resized_crop", "yes", "command line: augment.random_resized_crop = 'yes': must be a group of settings"),
+        (
+            "data.source.directory",
+            "x",
+            "command line: data.source.directory: unknown setting for this data.source.name",
+        ),
+        (
+            "augment.flip",
+            "sideways",
+            "command line: augment.flip = sideways: must be one of none, horizontal, vertical, both",
+        ),
+        (
+            "augment.random_resized_crop",
+            "yes",
+            "command line: augment.random_resized_crop = 'yes': must be a group of settings",
+        ),
         ("schedule.name", "step", "command line: schedule.milestones: is required"),
         ("train", "3", "command line: train = '3': must be a group of settings"),
     ],
@@ -84,7 +100,9 @@ def test_a_base_of_a_base_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_name_starts_the_group_afresh() -> None:
-    settings = recipes.load(None, [("optimizer.momentum", "0.5"), ("optimizer.name", "adamw"), ("optimizer.weight_decay", "1e-2")])
+    settings = recipes.load(
+        None, [("optimizer.momentum", "0.5"), ("optimizer.name", "adamw"), ("optimizer.weight_decay", "1e-2")]
+    )
     assert settings.optimizer.name == "adamw"
     assert settings.optimizer.weight_decay == 0.01
 

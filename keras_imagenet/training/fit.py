@@ -11,14 +11,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet import recipes, run_folder, runtime
-from keras_imagenet.data import order, pipeline, preset, sources
+from keras_imagenet import networks, recipes, run_folder, runtime
+from keras_imagenet.data import order, pipeline, sources
 from keras_imagenet.data.images import decode
 from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream, examine
 from keras_imagenet.errors import DataError, SettingsError
-from keras_imagenet.models import registry
+from keras_imagenet.models.weights import Origin
+from keras_imagenet.models.weights.fitting import Fitted
 from keras_imagenet.output import Output
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.serving.evaluate import Evaluator, Metrics
@@ -39,6 +40,7 @@ class Run:
     strategy: tf.distribute.Strategy
     trainer: Trainer
     course: loop.Course
+    started_from: str
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def prepare(settings: Settings, splits: sources.Splits, strategy: tf.distribute.
         size = getattr(settings.train, key) or batch_size
         if size % replicas:
             raise SettingsError(f"train.{key} = {size}: must be divisible by the number of replicas ({replicas})")
-    image_preset = preset.resolve(settings.data)
+    origin = networks.origin_of(settings)
+    image_preset = networks.preset_of(settings, origin)
     settings = settings.model_copy(update={"data": settings.data.model_copy(update=dict(image_preset))})
     course = _course(settings, len(training.labels))
     schedule = schedules.build(
@@ -137,12 +140,7 @@ def prepare(settings: Settings, splits: sources.Splits, strategy: tf.distribute.
         total_steps=course.total_steps,
     )
     with strategy.scope():
-        network = registry.build(
-            settings.model.name,
-            input_shape=image_preset.input_shape,
-            classes=len(training.classes),
-            **settings.model.options,
-        )
+        network, fitted = networks.build(settings, image_preset, origin, training.classes)
         trainer = Trainer(
             network,
             image_preset,
@@ -159,7 +157,9 @@ def prepare(settings: Settings, splits: sources.Splits, strategy: tf.distribute.
             )
         )
         seed_replicas(network, strategy)
-    return Run(settings, image_preset, training, splits.validation, strategy, trainer, course)
+    return Run(
+        settings, image_preset, training, splits.validation, strategy, trainer, course, _started_from(origin, fitted)
+    )
 
 
 def try_one_batch(
@@ -192,7 +192,7 @@ def facts(run: Run) -> list[str]:
     return [
         f"data: {settings.data.source.name}, {n:,} examples to train on, {validation}, {len(run.training.classes):,} classes",
         f"model: {settings.model.name}, input {'x'.join(map(str, run.preset.input_shape))}, "
-        f"{trainer.network.count_params():,} parameters",
+        f"{trainer.network.count_params():,} parameters, {run.started_from}",
         f"batches: {batch_size} examples, {batch_size // replicas} on each of {replicas} replica(s); "
         f"{n / batch_size:.1f} steps an epoch, {run.course.total_steps:,} in all",
         f"learning rate: {settings.optimizer.name}, peak {peak:g}{scaling}, {settings.schedule.name} "
@@ -206,6 +206,21 @@ def facts(run: Run) -> list[str]:
 def resume_command(folder: RunFolder) -> str:
     """The command that goes on with a run."""
     return f"keras-imagenet fit --config {folder.settings_file} --runtime.run_folder {folder.path}"
+
+
+def _started_from(origin: Origin | None, fitted: Fitted | None) -> str:
+    """What the network's weights were before the first step, in words."""
+    if origin is None or fitted is None:
+        return "fresh"
+    changes = {
+        "a new head": fitted.new_head,
+        "an adapted stem": fitted.channels,
+        "interpolated positions": fitted.positions,
+    }
+    made = [what for what, done in changes.items() if done]
+    return f"from {origin.location or 'keras.applications'} ({origin.origin})" + (
+        f" with {', '.join(made)}" if made else ""
+    )
 
 
 def _course(settings: Settings, n: int) -> loop.Course:

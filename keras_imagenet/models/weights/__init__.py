@@ -140,10 +140,11 @@ def _recognised(path: Path, tensors: Tensors, name: str) -> tuple[str, Table | N
     """The origin whose table's stem is in the file; None for our own names, LAYER/WEIGHT."""
     if all("/" in key for key in tensors):
         return OURS, None
-    family = registry.family(name)
-    tables = {kind: _tables(kind)[family] for kind in TORCH_ORIGINS if family in _tables(kind)}
+    # Where two origins name alike, the one that the catalogue counts the network by goes first.
+    own = registry.catalogue()[name].source.split(" ")[0] if name in registry.catalogue() else ""
+    tables = {kind: table for kind in sorted(TORCH_ORIGINS, key=own.__ne__) if (table := _find_table(kind, name))}
     for kind, table in tables.items():
-        if f"{table.lines[0][1]}.weight" in tensors:
+        if any(f"{stem}.weight" in tensors for stem in table.lines[0][1].split("|")):
             return kind, table
     known = f"{', '.join(tables)} would name {' or '.join(table.lines[0][1] for table in tables.values())}"
     raise SettingsError(
@@ -152,10 +153,16 @@ def _recognised(path: Path, tensors: Tensors, name: str) -> tuple[str, Table | N
 
 
 def _table(origin: str, name: str) -> Table:
-    table = _tables(origin).get(registry.family(name))
+    table = _find_table(origin, name)
     if table is None:
         raise SettingsError(f"model.weights = {origin}: has no {name}")
     return table
+
+
+def _find_table(origin: str, name: str) -> Table | None:
+    """The network's own table, else its family's."""
+    tables = _tables(origin)
+    return tables.get(name) or tables.get(registry.family(name))
 
 
 def _tables(origin: str) -> dict[str, Table]:
@@ -220,8 +227,16 @@ def _run_folder(path: Path, name: str) -> Origin:
         raise SettingsError(f"model.weights = {path}: not a finished run: model.keras is missing")
     fields = json.loads(preset.read_text(encoding="utf-8")) if preset.is_file() else None
     lines = classes.read_text(encoding="utf-8").splitlines() if classes.is_file() else None
-    names = tuple(line.split("\t")[0] for line in lines) if lines is not None else None
+    names = _identifiers(lines) if lines is not None else None
     return Origin(OURS, path, name, fields, names, "", _built_options(model, name))
+
+
+def _identifiers(lines: list[str]) -> tuple[str, ...]:
+    """Of classes.txt: a class a line, or a table with a column wnid."""
+    header = lines[0].split("\t") if lines else []
+    if "wnid" not in header:
+        return tuple(lines)
+    return tuple(line.split("\t")[header.index("wnid")] for line in lines[1:])
 
 
 def _built_options(path: Path, name: str) -> dict[str, Any]:

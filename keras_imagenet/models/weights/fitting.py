@@ -23,6 +23,9 @@ Layout = Literal["torch", "keras", "ours"]
 Turn = Callable[[np.ndarray], np.ndarray]
 
 HEAD = "logits"
+FLATTENED = "hidden1"
+"""The linear layer on a flattened feature map, in AlexNet and VGG."""
+
 TORCH_SUFFIXES = {
     "kernel": "weight",
     "bias": "bias",
@@ -80,6 +83,8 @@ def fit(model: keras.Model, tensors: Tensors, table: Table | None, layout: Layou
             used.add(key)
             turn, shape = _turn(owner, variable, tensors[key].shape, part, layout)
             wanted = tuple(variable.shape)
+            if owner == FLATTENED and variable.name == "kernel" and layout == "torch":
+                turn = _then(turn, lambda kernel: channels_last(kernel, _map_before(model)))
             if owner == stem and _only_channels_differ(shape, wanted):
                 turn, shape = _then(turn, lambda kernel, count=wanted[2]: adapt_channels(kernel, count)), wanted
                 done["channels"] = True
@@ -103,6 +108,16 @@ def fit(model: keras.Model, tensors: Tensors, table: Table | None, layout: Layou
             raise SettingsError(f"{where}: tensor {move.key} holds numbers that are not finite")
         move.variable.assign(values)
     return Fitted(**done)
+
+
+def channels_last(kernel: np.ndarray, map_shape: tuple[int, int, int]) -> np.ndarray:
+    """A linear kernel [channels * height * width, units], for torch's flattened map, in the order of ours.
+
+    map_shape: (height, width, channels) of the map.
+    """
+    height, width, channels = map_shape
+    by_axis = kernel.reshape(channels, height, width, -1)
+    return by_axis.transpose(1, 2, 0, 3).reshape(kernel.shape)
 
 
 def adapt_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
@@ -223,6 +238,10 @@ def _only_channels_differ(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bo
 def _grid(model: keras.Model) -> tuple[int, int]:
     height, width = model.get_layer("patch_embedding").output.shape[1:3]
     return height, width
+
+
+def _map_before(model: keras.Model) -> tuple[int, int, int]:
+    return tuple(model.get_layer("flatten").input.shape[1:])
 
 
 def _require_square(positions: int, key: str, where: str) -> None:

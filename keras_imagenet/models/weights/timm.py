@@ -1,5 +1,6 @@
 """Names of timm's networks."""
 
+from keras_imagenet.models.weights import classic
 from keras_imagenet.models.weights.table import Table
 
 _STEM = (("stem_conv", "conv_stem"), ("stem_norm", "bn1"))
@@ -22,6 +23,7 @@ _HEAD = (("head_conv", "conv_head"), ("head_norm", "bn2"), ("logits", "classifie
 _TORCH = {"padding": "symmetric", "batch_norm": {"epsilon": 1e-5}}
 
 TABLES = {
+    **classic.TIMM,
     # Networks whose name begins with tf_ have TensorFlow's padding and epsilon: see `origins`.
     "efficientnet": Table((*_STEM, *_INVERTED, *_HEAD), options=_TORCH),
     "efficientnet_v2": Table(

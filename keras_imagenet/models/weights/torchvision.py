@@ -1,5 +1,6 @@
 """Names of torchvision's networks."""
 
+from keras_imagenet.models.weights import classic
 from keras_imagenet.models.weights.table import Table
 
 _MOBILE = (
@@ -21,6 +22,7 @@ _INVERTED = (
 )
 
 TABLES = {
+    **classic.TORCHVISION,
     "efficientnet": Table(
         (
             *_MOBILE,

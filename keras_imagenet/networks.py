@@ -1,0 +1,56 @@
+"""A network as the settings say: architecture, weights, and the preset and label order that come along with them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keras_imagenet.data import preset as presets
+from keras_imagenet.data.preset import Preset
+from keras_imagenet.errors import SettingsError
+from keras_imagenet.models import registry, weights
+from keras_imagenet.models.weights import Origin
+from keras_imagenet.settings import Settings
+from keras_imagenet.settings.explain import nearest
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_imagenet.models.weights.fitting import Fitted
+
+
+def require_known(name: str) -> None:
+    """Raise SettingsError, with the nearest name, where no network is called so. Needs no TensorFlow."""
+    if name not in registry.names():
+        hint = nearest(name, registry.names()) or "; `keras-imagenet models` lists them"
+        raise SettingsError(f"model.name = {name}: no such model{hint}")
+
+
+def origin_of(settings: Settings) -> Origin | None:
+    """Where the settings' weights come from and what belongs to them; None for fresh ones. Reads no weights yet."""
+    return weights.find(settings.model.weights, settings.model.name) if settings.model.weights else None
+
+
+def preset_of(settings: Settings, origin: Origin | None) -> Preset:
+    """The settings' preset, over that of the weights' origin, over the defaults."""
+    known = origin.preset if origin else None
+    return presets.resolve(settings.data, Preset(**known) if known else None)
+
+
+def classes_file_of(origin: Origin | None) -> Path | None:
+    """A file that holds the label order of published ImageNet weights; None where another is known or none."""
+    imagenet = tuple(identifier for identifier, _ in weights.imagenet_classes())
+    return Path(weights.__file__).with_name("imagenet_classes.tsv") if origin and origin.classes == imagenet else None
+
+
+def build(
+    settings: Settings, preset: Preset, origin: Origin | None, classes: Sequence[str]
+) -> tuple["keras.Model", "Fitted | None"]:
+    """The network, and how its weights fitted where it has some. Call under the strategy's scope.
+
+    Raises SettingsError where options, input or weights do not fit the architecture.
+    """
+    options = dict(settings.model.options)
+    for name, value in (origin.options if origin else {}).items():
+        options[name] = {**value, **options.get(name, {})} if isinstance(value, dict) else options.get(name, value)
+    network = registry.build(settings.model.name, input_shape=preset.input_shape, classes=len(classes), **options)
+    return network, weights.load(network, origin) if origin else None

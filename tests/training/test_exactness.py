@@ -1,0 +1,113 @@
+"""A run is a function of settings, data and seed: not of replicas, threads, or how often it was killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+SHORT = ("fit", "--train.epochs", "3", "--train.checkpoint_steps", "10")
+
+
+def weights(run: Path) -> list[np.ndarray]:
+    return [variable.numpy() for variable in keras.saving.load_model(run / "model.keras").variables]
+
+
+def assert_same_bits(one: Path, other: Path) -> None:
+    for ours, theirs in zip(weights(one), weights(other), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_one_seed_gives_one_set_of_weights_whatever_the_reading_threads(
+    command, digits_run: Path, tmp_path: Path
+) -> None:
+    """pytorch/vision#5593, tensorflow/tensorflow#38197: results that differ under one seed."""
+    done = command(*SHORT, "--runtime.run_folder", tmp_path / "again", "--runtime.threads", "4")
+    assert done.returncode == 0, done.stderr
+    assert_same_bits(digits_run, tmp_path / "again")
+
+
+def test_another_seed_gives_other_weights(command, digits_run: Path, tmp_path: Path) -> None:
+    done = command("fit", "--train.steps", "5", "--runtime.seed", "1", "--runtime.run_folder", tmp_path / "other")
+    assert done.returncode == 0, done.stderr
+    assert not np.array_equal(weights(digits_run)[0], weights(tmp_path / "other")[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_an_interrupted_run_goes_on_to_the_same_bits(digits_run: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """keras-team/keras#22010: how to continue from the middle of an epoch. Dropout masks and history included."""
+    run = tmp_path / "interrupted"
+    words = [sys.executable, "-m", "keras_imagenet", *SHORT, "--runtime.run_folder", str(run)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(run.glob("checkpoints/step-*.npz")) and process.poll() is None:
+        time.sleep(0.005)
+    os.kill(process.pid, number)
+    _, complaint = process.communicate(timeout=120)
+    assert process.returncode == {"SIGKILL": -9, "SIGTERM": 143, "SIGINT": 130}[number.name]
+    if number is not signal.SIGKILL:
+        assert "its state is saved" in complaint
+        words = complaint.partition("To go on: ")[2].split()
+        words = [sys.executable, "-m", "keras_imagenet", *words[1:]]
+    assert not (run / "metrics.json").exists()
+    resumed = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on from step" in resumed.stdout
+    assert_same_bits(digits_run, run)
+    timeless = [line.split(",")[:6] for line in (digits_run / "history.csv").read_text().splitlines()]
+    assert timeless == [line.split(",")[:6] for line in (run / "history.csv").read_text().splitlines()]
+
+
+def test_two_replicas_give_the_weights_of_one(command, tmp_path: Path) -> None:
+    """20 steps of SGD with momentum, decay and clipping, without dropout: equal up to rounding of float32 sums."""
+    found = {}
+    for replicas in (1, 2):
+        words = (
+            "fit",
+            "--train.steps",
+            "20",
+            "--model.dropout",
+            "0",
+            "--optimizer.name",
+            "sgd",
+            "--optimizer.weight_decay",
+            "1e-4",
+        )
+        words += (
+            "--optimizer.learning_rate",
+            "0.02",
+            "--train.clip_norm",
+            "1",
+            "--runtime.logical_cpus",
+            str(replicas),
+        )
+        done = command(*words, "--runtime.run_folder", tmp_path / str(replicas))
+        assert done.returncode == 0, done.stderr
+        assert f"on each of {replicas} replica(s)" in done.stdout
+        found[replicas] = weights(tmp_path / str(replicas))
+    for one, two in zip(found[1], found[2], strict=True):
+        assert np.max(np.abs(one - two)) <= 1e-5 * np.max(np.abs(one))
+
+
+def test_replicas_drop_different_units() -> None:
+    """Plain Keras gives every replica of a MirroredStrategy the same dropout mask."""
+    program = """
+from keras_imagenet import runtime
+from keras_imagenet.settings import RuntimeSettings
+strategy = runtime.start(RuntimeSettings(logical_cpus=2), None)
+import keras, tensorflow as tf
+from keras_imagenet.training.trainer import seed_replicas
+with strategy.scope():
+    images = keras.Input((64,))
+    network = keras.Model(images, keras.layers.Dropout(0.5)(images))
+    seed_replicas(network, strategy)
+masks = strategy.run(tf.function(lambda: network(tf.ones([1, 64]), training=True)))
+one, two = (mask.numpy() for mask in strategy.experimental_local_results(masks))
+print((one != two).mean())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert 0.2 < float(done.stdout) < 0.8
