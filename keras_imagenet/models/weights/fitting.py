@@ -15,8 +15,8 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from keras_imagenet.errors import SettingsError
-from keras_imagenet.models.weights.stored import Tensor, Tensors
+from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.models.weights.stored import DAMAGE, Tensor, Tensors
 from keras_imagenet.models.weights.table import Table, modules
 
 Layout = Literal["torch", "keras", "ours"]
@@ -103,10 +103,7 @@ def fit(model: keras.Model, tensors: Tensors, table: Table | None, layout: Layou
             moves.append(_Move(variable, key, tensors[key], turn))
     _require_all_used(tensors, used, table, HEAD in owners, named, where)
     for move in moves:
-        values = np.asarray(move.turn(move.tensor.read()), np.float32).reshape(move.variable.shape)
-        if not np.isfinite(values).all():
-            raise SettingsError(f"{where}: tensor {move.key} holds numbers that are not finite")
-        move.variable.assign(values)
+        move.variable.assign(_value(move, where))
     return Fitted(**done)
 
 
@@ -118,6 +115,16 @@ def channels_last(kernel: np.ndarray, map_shape: tuple[int, int, int]) -> np.nda
     height, width, channels = map_shape
     by_axis = kernel.reshape(channels, height, width, -1)
     return by_axis.transpose(1, 2, 0, 3).reshape(kernel.shape)
+
+
+def _value(move: _Move, where: str) -> np.ndarray:
+    try:
+        values = move.turn(np.asarray(move.tensor.read(), np.float32)).reshape(move.variable.shape)
+    except DAMAGE as error:
+        raise DataError(f"{where}: tensor {move.key} cannot be read: {str(error).splitlines()[0]}") from error
+    if not np.isfinite(values).all():
+        raise DataError(f"{where}: tensor {move.key} holds numbers that are not finite")
+    return values
 
 
 def adapt_channels(kernel: np.ndarray, channels: int) -> np.ndarray:

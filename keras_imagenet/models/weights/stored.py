@@ -13,6 +13,7 @@ import math
 import mmap
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,23 @@ SAFETENSORS_TYPES = {
     "U8": "<u1",
     "BOOL": "<?",
 }
+
+
+DAMAGE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a damaged file may raise."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +90,7 @@ def opened(path: Path) -> Iterator[Tensors]:
     with contextlib.ExitStack() as stack:
         try:
             tensors = readers[path.suffix](path, stack)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, struct.error, zipfile.BadZipFile) as error:
+        except DAMAGE as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise DataError(f"{path}: not a readable {path.suffix} file of weights: {reason}") from error
         yield tensors

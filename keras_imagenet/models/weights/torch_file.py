@@ -162,6 +162,8 @@ def _content(program: Any) -> Any:
     memo: dict[int, Any] = {}
 
     def since_mark() -> list[Any]:
+        if not any(value is _MARK for value in stack):
+            raise ValueError("its pickle is damaged")
         position = len(stack) - 1 - next(i for i, value in enumerate(reversed(stack)) if value is _MARK)
         values = stack[position + 1 :]
         del stack[position:]

@@ -1,0 +1,79 @@
+"""keras.applications' weights give keras.applications' answers in our networks: random weights, no download."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_imagenet.errors import SettingsError
+from keras_imagenet.models import registry, weights
+from keras_imagenet.models.weights import fitting, keras_applications
+
+CLASSES = 7
+WITH_PREPROCESSING = ("mobilenet_v3", "tf_efficientnetv2", "efficientnet_v2", "convnext")
+
+FAST = ["efficientnet_b0", "tf_efficientnetv2_b0", "mobilenet_v2", "mobilenet_v3_small", "convnext_tiny"]
+
+
+def _network(name: str, size: int) -> keras.Model:
+    """Theirs, with random weights and statistics, without the preprocessing that some contain."""
+    options = {"include_preprocessing": False} if name.startswith(WITH_PREPROCESSING) else {}
+    build = getattr(keras.applications, keras_applications.NETWORKS[name])
+    network = build(weights=None, input_shape=(size, size, 3), classes=CLASSES, classifier_activation=None, **options)
+    random = np.random.default_rng(0)
+    for variable in network.weights:
+        shape = variable.shape
+        if variable.path.startswith("normalization"):
+            continue
+        if variable.name in ("gamma", "moving_variance"):
+            variable.assign(random.uniform(0.5, 1.5, shape))
+        else:
+            fan_in = np.prod(shape[:2] if shape[-1] == 1 else shape[:-1]) if len(shape) > 1 else 100
+            variable.assign(random.normal(0, max(1, fan_in) ** -0.5, shape))
+    return network
+
+
+def _compare(name: str, size: int, images: np.ndarray) -> None:
+    theirs = _network(name, size)
+    table = keras_applications.TABLES[registry.family(name)]
+    ours = registry.build(name, input_shape=(size, size, 3), classes=CLASSES, **table.options)
+    fitting.fit(ours, weights.keras_tensors(theirs), table, "keras", name)
+    # EfficientNet B0 to B7 divide by 255 inside; their normalisation is the identity until its weights are loaded.
+    scale = 255.0 if name.startswith("efficientnet_b") else 1.0
+    seen = images[..., ::-1] if table.flip else images
+    expected = theirs(seen * scale, training=False).numpy()
+    np.testing.assert_allclose(ours(images, training=False).numpy(), expected, atol=1e-4, rtol=0)
+    assert expected.std() > 0.01
+    keras.backend.clear_session()
+
+
+def _images(size: int) -> np.ndarray:
+    return np.random.default_rng(size).normal(0, 1, (2, size, size, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_random_weights_give_equal_answers(name: str) -> None:
+    _compare(name, 49, _images(49))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(keras_applications.NETWORKS))
+@pytest.mark.parametrize("size", [64, 97])
+def test_random_weights_give_equal_answers_for_every_name(name: str, size: int) -> None:
+    _compare(name, size, _images(size))
+
+
+@pytest.mark.slow
+def test_equal_answers_on_a_photo(shared) -> None:
+    photo = next(iter(sorted((shared / "data" / "imagenet_samples").rglob("*.JPEG"))))
+    pixels = np.asarray(Image.open(photo).convert("RGB").resize((96, 96)), np.float32)
+    _compare("efficientnet_b0", 96, pixels[None] / 127.5 - 1)
+
+
+def test_networks_that_keras_lacks_are_refused() -> None:
+    with pytest.raises(
+        SettingsError, match=r"model.weights = keras: keras.applications has no efficientnet_lite0; it has"
+    ):
+        weights.find("keras", "efficientnet_lite0")
