@@ -245,6 +245,29 @@ def prepare(settings: PrepareSettings, *, output: Output | None = None, debug: b
     return summary
 
 
+def data(
+    settings: Settings, *, file: Path | None = None, limit: int = 5000, output: Output | None = None, debug: bool = False
+) -> dict[str, Any]:
+    """Say what a data set holds, and draw a contact sheet of the first training batch before mixing, into `file`.
+
+    At most `limit` images a split are opened. Without a training split the sheet shows the validation split.
+    Raises SettingsError or DataError.
+    """
+    output = output or Output.standard()
+    splits = sources.open_source(settings.data.source)
+    strategy = runtime.start(settings.runtime, None, debug=debug)
+    from keras_imagenet.data.facts import fact_lines, facts
+    from keras_imagenet.data.sheet import draw_first_batch
+
+    content = facts(splits, limit, runtime.threads(settings.runtime))
+    lines = fact_lines(content)
+    if file is not None:
+        draw_first_batch(settings, splits, strategy, file, threads=runtime.threads(settings.runtime))
+        content, lines = content | {"sheet": str(file)}, [*lines, f"contact sheet: {file}"]
+    output.result(content, lines)
+    return content
+
+
 def _require_classes(source: sources.Source, subject: _Subject) -> None:
     """The data's label order must be the network's, where that is known."""
     known = subject.folder.classes.identifiers if subject.folder else subject.origin.classes

@@ -122,6 +122,17 @@ def models(parsed: argparse.Namespace, overrides: Overrides) -> None:
     _output(parsed).result(rows, [describe.listing_text(rows)])
 
 
+def data(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """Show a data set."""
+    from pathlib import Path
+
+    from keras_imagenet import api, recipes
+
+    settings = recipes.load(parsed.recipe or recipes.DEFAULT_RECIPE, overrides)
+    file = Path(parsed.output) if parsed.output else None
+    api.data(settings, file=file, limit=parsed.limit, output=_output(parsed), debug=parsed.debug)
+
+
 def prepare(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """Write seekable shards."""
     from keras_imagenet import api
@@ -197,6 +208,15 @@ def _parser() -> argparse.ArgumentParser:
         "--batch_size", type=int, default=32, metavar="N", help="images the memory is counted for (default: 32)"
     )
     child.add_argument("--output", metavar="FILE.svg", help="draw the graph there")
+
+    child = command(
+        "data", data, "show what a data set holds, and a sheet of images as the network gets them", takes_settings=True
+    )
+    child.add_argument("recipe", nargs="?", metavar="RECIPE", help="a recipe by path or by name, or a run folder")
+    child.add_argument("--output", metavar="FILE.png", help="draw the first training batch there, before mixing")
+    child.add_argument(
+        "--limit", type=int, default=5000, metavar="N", help="most images of a split that are opened (default: 5000)"
+    )
 
     child = command("prepare", prepare, "write tars, a folder or a TFDS set as seekable shards, every image checked")
     child.more_options = _prepare_options

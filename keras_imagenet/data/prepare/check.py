@@ -43,7 +43,7 @@ def check(item: Item, max_side: int | None, quality: int | None) -> Checked:
     from keras_imagenet.data.images import fault
 
     digest = blake2b(item.encoded, digest_size=16).digest()
-    pixels = _decoded(item.encoded)
+    pixels = decoded(item.encoded)
     if pixels is None:
         return Checked(item.name, item.label, digest, fault=fault(item.encoded) or "cannot be decoded")
     size = _shrunk_size(pixels, max_side)
@@ -63,6 +63,16 @@ def check(item: Item, max_side: int | None, quality: int | None) -> Checked:
     return Checked(item.name, item.label, digest, stored=stored, change=change, psnr=_psnr(pixels, stored))
 
 
+def decoded(encoded: bytes) -> np.ndarray | None:
+    """An image's pixels, uint8 [height, width, 3], as training decodes it; None if it cannot be decoded."""
+    import tensorflow as tf
+
+    try:
+        return _decode_in_graph()(tf.constant(encoded)).numpy()
+    except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError, tf.errors.DataLossError):
+        return None
+
+
 def is_cmyk(encoded: bytes) -> bool:
     """Whether a JPEG's frame header (ITU-T T.81, B.2.2) declares four components."""
     position = 2
@@ -72,15 +82,6 @@ def is_cmyk(encoded: bytes) -> bool:
             return encoded[position + 9] == 4
         position += 1 if marker == 0xFF else 2 + int.from_bytes(encoded[position + 2 : position + 4], "big")
     return False
-
-
-def _decoded(encoded: bytes) -> np.ndarray | None:
-    import tensorflow as tf
-
-    try:
-        return _decode_in_graph()(tf.constant(encoded)).numpy()
-    except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError, tf.errors.DataLossError):
-        return None
 
 
 @cache

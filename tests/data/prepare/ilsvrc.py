@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +34,23 @@ def tar_of(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def make_train(file: Path, classes: list[str], each: int, extra: dict[str, dict[str, bytes]] | None = None) -> set[str]:
-    """The training tar; returns the names of the images in it. extra: further files by class."""
+def stamped(photo: bytes, seed: int) -> bytes:
+    """A JPEG with a comment in it, so that no two have the same bytes."""
+    return photo[:2] + b"\xff\xfe\x00\x0a" + seed.to_bytes(8, "big") + photo[2:]
+
+
+def make_train(
+    file: Path,
+    classes: list[str],
+    each: int,
+    extra: dict[str, dict[str, bytes]] | None = None,
+    image: Callable[[int], bytes] = photo,
+) -> set[str]:
+    """The training tar; returns the names of the images in it. extra: further files by class. image: by its seed."""
     names = set()
     with tarfile.open(file, "w") as tar:
         for number, wnid in enumerate(classes):
-            images = {f"{wnid}_{index}.JPEG": photo(1000 * number + index) for index in range(each)}
+            images = {f"{wnid}_{index}.JPEG": image(1000 * number + index) for index in range(each)}
             names |= {f"{wnid}/{name}" for name in images}
             add(tar, f"{wnid}.tar", tar_of(images | (extra or {}).get(wnid, {})))
     return names

@@ -243,13 +243,15 @@ def test_a_folder_and_quality(tmp_path):
     assert sum(summary["bytes"].values()) < sum(file.stat().st_size for file in (tmp_path / "photos").rglob("*.jpg"))
 
 
-def kill_and_resume(tmp_path: Path, classes: int, each: int, shard_size: int, kills: int, advance: int) -> list[int]:
+def kill_and_resume(
+    tmp_path: Path, classes: int, each: int, shard_size: int, kills: int, advance: int, image=ilsvrc.photo
+) -> list[int]:
     """Prepares a made set, killed `kills` times, each after up to `advance` further shards; checks every image.
 
     Returns how many shards were finished at each kill.
     """
     wnids = [f"n{number:08d}" for number in range(classes)]
-    names = ilsvrc.make_train(tmp_path / "train.tar", wnids, each, {wnids[0]: {"bad.JPEG": b"\xff\xd8\xff"}})
+    names = ilsvrc.make_train(tmp_path / "train.tar", wnids, each, {wnids[0]: {"bad.JPEG": b"\xff\xd8\xff"}}, image)
     settings = {"output": "out", "train_tar": "train.tar", "shard_size": shard_size, "threads": 2}
     (tmp_path / "settings.json").write_text(json.dumps(settings))
     script = Path(__file__).with_name("killed.py")
@@ -269,7 +271,7 @@ def kill_and_resume(tmp_path: Path, classes: int, each: int, shard_size: int, ki
     images = read_all(source)
     for name in names:
         wnid, index = name.removesuffix(".JPEG").split("/")[1].split("_")
-        assert images[name] == ilsvrc.photo(1000 * wnids.index(wnid) + int(index)), name
+        assert images[name] == image(1000 * int(wnid[1:]) + int(index)), name
     assert [name for _, name, _ in rows(tmp_path / "out" / "quarantine.tsv")] == [f"{wnids[0]}/bad.JPEG"]
     assert not list((tmp_path / "out").glob(".*.part"))
     return [int(line) for line in done.stdout.splitlines()]
@@ -281,5 +283,11 @@ def test_killed_and_resumed_every_good_image_is_there_once(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_thousand_classes_killed_ten_times(tmp_path):
-    assert len(kill_and_resume(tmp_path, classes=1000, each=12, shard_size=100, kills=10, advance=10)) == 10
+def test_a_thousand_classes_of_photos_killed_ten_times(tmp_path, shared):
+    photos = [file.read_bytes() for file in sorted((shared / "data/imagenet_samples/val").glob("*/*.JPEG"))]
+
+    def image(seed: int) -> bytes:
+        return ilsvrc.stamped(photos[seed % len(photos)], seed)
+
+    finished = kill_and_resume(tmp_path, 1000, each=3, shard_size=25, kills=10, advance=11, image=image)
+    assert 0 < finished[0] < finished[-1] < 121

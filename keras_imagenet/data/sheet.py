@@ -1,0 +1,70 @@
+"""A contact sheet: images as the network gets them, each with what it is labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_imagenet.data.sources import Splits
+from keras_imagenet.errors import SettingsError
+from keras_imagenet.settings import Settings
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+COLUMNS = 8
+
+
+def draw_first_batch(
+    settings: Settings, splits: Splits, strategy: tf.distribute.Strategy, file: Path, *, threads: int, most: int = 32
+) -> None:
+    """Draws the first images of the first training batch, or of the validation split where there is no other.
+
+    Raises SettingsError if the file cannot be written.
+    """
+    import tensorflow as tf
+
+    from keras_imagenet.data import pipeline
+    from keras_imagenet.data import preset as presets
+
+    def silent(name: str, reason: str) -> None:
+        """The facts name what is unreadable."""
+
+    rows = {"batch_size": settings.train.batch_size, "threads": threads, "report": silent}
+    preset = presets.resolve(settings.data)
+    if splits.train is not None:
+        seed = settings.runtime.seed
+        batches = pipeline.training_stream(splits.train, preset, settings.augment, strategy, seed=seed, **rows)
+    else:
+        batches = pipeline.evaluation_stream(splits.validation, preset, strategy, **rows)
+    parts = tf.nest.map_structure(
+        lambda value: np.concatenate(strategy.experimental_local_results(value)), next(batches)
+    )
+    readable = np.flatnonzero(parts["weights"])[:most]
+    captions = [splits.class_names[label] for label in parts["labels"][readable]]
+    title = f"{settings.data.source.name}, {'training' if splits.train is not None else 'validation'}: batch 0"
+    try:
+        draw_sheet(parts["images"][readable], captions, title, file)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--output = {file}: cannot be written: {error}") from None
+
+
+def draw_sheet(images: np.ndarray, captions: Sequence[str], title: str, file: Path) -> None:
+    """Writes images, uint8 or float 0-255 [n, height, width, 1 or 3], with a caption each, as PNG, SVG or PDF by ending."""
+    from matplotlib.figure import Figure
+
+    rows = -(-len(images) // COLUMNS)
+    figure = Figure(figsize=(1.6 * COLUMNS, 1.85 * rows + 0.5), dpi=150, layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    axes = figure.subplots(rows, COLUMNS, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8)
+    for axis, image, caption in zip(axes.flat, pixels, captions, strict=False):
+        grey = image.shape[2] == 1
+        axis.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255)
+        axis.set_title(caption if len(caption) <= 24 else f"{caption[:23]}…", fontsize=6, parse_math=False)
+    figure.savefig(file)

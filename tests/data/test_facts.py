@@ -1,0 +1,67 @@
+"""What `keras-imagenet data` says of a folder of odd files, and draws of its first batch."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_imagenet.data.facts import fact_lines, facts
+from keras_imagenet.data.sheet import draw_first_batch
+from keras_imagenet.data.sources import open_source
+from keras_imagenet.errors import SettingsError
+from keras_imagenet.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory) -> Settings:
+    """Two classes of small images, with a copy across the splits, a copy within, and two files that are no images."""
+    root = tmp_path_factory.mktemp("photos")
+    for split, label, count in [("train", "a", 4), ("train", "b", 2), ("val", "a", 2)]:
+        folder = root / split / label
+        folder.mkdir(parents=True)
+        for index in range(count):
+            colour = (40 * index, 90 if label == "a" else 10, 200 if split == "val" else 0)
+            Image.new("RGB", (30 + index, 20), colour).save(folder / f"{index}.png")
+    shutil.copy(root / "train/a/0.png", root / "train/a/copy.png")
+    shutil.copy(root / "train/a/1.png", root / "val/a/copy.png")
+    (root / "train/b/text.jpg").write_text("hello")
+    (root / "train/b/empty.jpg").touch()
+    (root / "train/b/notes.txt").touch()
+    source = {"name": "folder", "directory": root}
+    return Settings.model_validate({"data": {"source": source, "size": 16}, "train": {"batch_size": 9}})
+
+
+def test_facts_of_odd_files(settings):
+    content = facts(open_source(settings.data.source))
+    train = content["train"]
+    assert train["counts"] == {"a": 5, "b": 4}
+    assert content["validation"]["without"] == ["b"]
+    assert train["kinds"]["PNG"] == 7
+    assert (train["width"], train["height"]) == ([30, 31, 33], [20, 20, 20])
+    assert train["copies"] == 1
+    assert content["copies_across_splits"] == 1
+    assert set(train["unreadable"]) == {"train/b/text.jpg", "train/b/empty.jpg"}
+    lines = "\n".join(fact_lines(content))
+    assert "train: 9 examples; a class has 4 to 5" in lines
+    assert "train/b/text.jpg: text, which is not supported" in lines
+    assert "skipped: 1 .txt (not an image)" in lines
+    assert "1 images are in both splits" in lines
+
+
+def test_a_limit_says_that_it_looked_at_some(settings):
+    content = facts(open_source(settings.data.source), limit=3)
+    assert content["train"]["looked_at"] == 3
+    assert any("of 3 images chosen at random" in line for line in fact_lines(content))
+
+
+def test_the_sheet_shows_the_readable_images_of_the_first_batch(settings, tmp_path):
+    splits = open_source(settings.data.source)
+    draw_first_batch(settings, splits, tf.distribute.get_strategy(), tmp_path / "sheet.png", threads=1)
+    with Image.open(tmp_path / "sheet.png") as image:
+        assert image.size[0] > 1000
+    with pytest.raises(
+        SettingsError, match=r"--output = .*sheet.docx: cannot be written: Format 'docx' is not supported"
+    ):
+        draw_first_batch(settings, splits, tf.distribute.get_strategy(), Path(tmp_path / "sheet.docx"), threads=1)
