@@ -54,11 +54,11 @@ def build(
         activation="relu",
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
         bias_initializer=keras.initializers.Constant(head_bias),
-        name="head_conv",
+        name="logits",
         dtype="float32",
     )(x)
-    logits = keras.layers.GlobalAveragePooling2D(name="logits", dtype="float32")(x)
-    return keras.Model(images, logits, name=name)
+    x = keras.layers.GlobalAveragePooling2D(name="logits_mean", dtype="float32")(x)
+    return keras.Model(images, x, name=name)
 
 
 def _pool(x: KerasTensor, *, name: str) -> KerasTensor:
