@@ -129,7 +129,7 @@ def test_a_cut_tfrecord_is_named(tfrecord, tmp_path):
 
 
 def test_an_unknown_set_has_a_nearest_name(tmp_path):
-    with pytest.raises(DataError, match=r"there is no set cifar11; did you mean cifar10):
+    with pytest.raises(DataError, match=r"there is no set cifar11; did you mean cifar10"):
         opened(name="tfds", dataset="cifar11", directory=tmp_path)
 
 
