@@ -49,7 +49,7 @@ def fit(
         raise Interrupted(f"{error}. To go on: {training.resume_command(folder)}", error.exit_code - 128) from error
     except OSError as error:
         raise KerasImagenetError(
-            f"{folder.path}: cannot be written: {error.strerror or error}; what was written before is whole. "
+            f"{folder.path}: cannot be written: {error.strerror or str(error).splitlines()[0]}; what was written before is whole. "
             f"To go on from the last checkpoint: {training.resume_command(folder)}"
         ) from error
     if metrics is not None:

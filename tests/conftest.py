@@ -38,6 +38,6 @@ def command() -> Callable[..., subprocess.CompletedProcess]:
 def digits_run(command, tmp_path_factory) -> Path:
     """The folder of a short run of the default recipe, made by the real command."""
     folder = tmp_path_factory.mktemp("runs") / "digits"
-    done = command("fit", "--train.epochs", "3", "--runtime.run_folder", folder)
+    done = command("fit", "--train.epochs", "6", "--runtime.run_folder", folder)
     assert done.returncode == 0, done.stderr
     return folder

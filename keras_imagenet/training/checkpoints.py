@@ -16,6 +16,7 @@ from keras_imagenet.run_folder import write_with
 from keras_imagenet.training.trainer import Trainer, seed_replicas
 
 KEPT = 2
+BEST = "best.npz"
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,7 @@ def save(folder: Path, trainer: Trainer, progress: Progress) -> Path:
     local = trainer.distribute_strategy.experimental_local_results
     arrays = {name: local(_tensor(variable))[0].numpy() for name, variable in _variables(trainer)}
     arrays["progress"] = np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)
-
-    def write(beside: Path) -> None:
-        with beside.open("wb") as stream:
-            np.savez(stream, **arrays)
-
-    write_with(path, write)
+    _write(path, arrays)
     for old in _all(folder)[:-KEPT]:
         old.unlink()
     return path
@@ -76,6 +72,27 @@ def restore(path: Path, trainer: Trainer) -> Progress:
     seed_replicas(trainer.network, trainer.distribute_strategy)
     trainer.step_number = progress.step
     return progress
+
+
+def save_best(folder: Path, trainer: Trainer) -> None:
+    """Write the network's weights alone to folder/best.npz."""
+    local = trainer.distribute_strategy.experimental_local_results
+    _write(folder / BEST, {str(i): local(v.value)[0].numpy() for i, v in enumerate(trainer.network.variables)})
+
+
+def restore_best(folder: Path, trainer: Trainer) -> None:
+    """Set the network's weights to those of folder/best.npz."""
+    with np.load(folder / BEST, allow_pickle=False) as arrays:
+        for index, variable in enumerate(trainer.network.variables):
+            variable.assign(arrays[str(index)])
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    def write(beside: Path) -> None:
+        with beside.open("wb") as stream:
+            np.savez(stream, **arrays)
+
+    write_with(path, write)
 
 
 def _variables(trainer: Trainer) -> Iterator[tuple[str, keras.Variable | tf.Variable]]:

@@ -321,7 +321,7 @@ def _finish(
     """Write model.keras and metrics.json; return the latter's content."""
     best = loop.best_row(state.rows)
     if run.settings.train.keep == "best" and best is not None and best is not state.rows[-1]:
-        run.trainer.network.load_weights(folder.checkpoints / loop.BEST_WEIGHTS)
+        checkpoints.restore_best(folder.checkpoints, run.trainer)
         state.last_validation = None
     measured = state.last_validation
     if measured is None and (evaluated := evaluate()) is not None:

@@ -3,20 +3,18 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_imagenet.errors import Interrupted
-from keras_imagenet.run_folder import RunFolder, write_history, write_with
+from keras_imagenet.run_folder import RunFolder, write_history
 from keras_imagenet.serving.evaluate import Metrics
 from keras_imagenet.training import checkpoints
 from keras_imagenet.training.guards import Deadline, Signals, require_finite
 from keras_imagenet.training.trainer import Trainer
 
-BEST_WEIGHTS = "best.weights.h5"
 Row = dict[str, Any]
 Evaluate = Callable[[], tuple[Metrics, np.ndarray] | None]
 
@@ -100,7 +98,8 @@ def train(
             state.rows.append(row)
             callbacks.on_epoch_end(epoch, {**row, "confusion": confusion})
             write_history(folder.history_file, state.rows)
-            _keep_best(trainer, state.rows, folder.checkpoints / BEST_WEIGHTS)
+            if best_row(state.rows) is row:
+                checkpoints.save_best(folder.checkpoints, trainer)
             save()
             if _patience_is_out(state.rows, course.patience):
                 break
@@ -138,12 +137,6 @@ def best_row(rows: Sequence[Row]) -> Row | None:
     """The row of the best validation top-1, the earliest of equals; None without validation."""
     rows = [row for row in rows if "validation_top1" in row]
     return max(rows, key=lambda row: float(row["validation_top1"]), default=None)
-
-
-def _keep_best(trainer: Trainer, rows: Sequence[Row], path: Path) -> None:
-    """The weights of the best epoch so far, in a file beside the checkpoints."""
-    if best_row(rows) is rows[-1]:
-        write_with(path, trainer.network.save_weights)
 
 
 def _patience_is_out(rows: Sequence[Row], patience: int | None) -> bool:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-SHORT = ("fit", "--train.epochs", "3", "--train.checkpoint_steps", "10")
+SHORT = ("fit", "--train.epochs", "6", "--train.checkpoint_steps", "10")
 
 
 def weights(run: Path) -> list[np.ndarray]:

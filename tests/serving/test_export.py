@@ -1,0 +1,110 @@
+"""What is trained is what is served: a process with nothing but TensorFlow gives predict's answers."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+ASK = """
+import json, os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import tensorflow as tf
+served = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+answer = served(image_bytes=tf.constant([open(file, "rb").read() for file in sys.argv[2:]]))
+print(json.dumps({name: value.numpy().astype("U" if name == "classes" else "f8").tolist() for name, value in answer.items()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def photo_run(command, tmp_path_factory) -> Path:
+    """A short run on colour images of two classes at 32 pixels."""
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    for name, colour in (("red", (200, 60, 60)), ("blue", (60, 60, 200))):
+        (folder / "data" / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = np.clip(random.normal(colour, 40, (40, 50, 3)), 0, 255).astype(np.uint8)
+            (folder / "data" / name / f"{number}.jpg").write_bytes(tf.io.encode_jpeg(pixels).numpy())
+    words = (
+        "--data.source.name",
+        "folder",
+        "--data.source.directory",
+        folder / "data",
+        "--data.source.validation_fraction",
+        "0.25",
+    )
+    words += ("--data.size", "32", "--data.channels", "3", "--data.crop_fraction", "0.875", "--train.epochs", "4")
+    words += ("--train.batch_size", "8", "--train.evaluation_batch_size", "8", "--runtime.run_folder", folder / "run")
+    done = command("fit", *words)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def saved_model(command, photo_run: Path) -> Path:
+    done = command("export", photo_run)
+    assert done.returncode == 0, done.stderr
+    return photo_run / "saved_model" / "1"
+
+
+def ask(saved_model: Path, files: list[Path]) -> dict:
+    done = subprocess.run([sys.executable, "-c", ASK, saved_model, *files], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_serving_answers_what_predict_says(command, photo_run: Path, saved_model: Path, shared: Path) -> None:
+    """tensorflow/serving#1443: served answers differ from predict. Turned, transparent, grey and CMYK files included."""
+    folder = shared / "data" / "oddities"
+    done = command("predict", photo_run, folder, "--json")
+    answers = json.loads(done.stdout)
+    files = [Path(answer["image"]) for answer in answers]
+    assert len(files) >= 11
+    served = ask(saved_model, files)
+    for row, answer in enumerate(answers):
+        assert served["classes"][row] == [prediction["class"] for prediction in answer["predictions"]]
+        found = [prediction["probability"] for prediction in answer["predictions"]]
+        np.testing.assert_allclose(served["probabilities"][row], found, atol=2e-6)
+
+
+def test_serving_answers_for_the_run_s_own_images(photo_run: Path, saved_model: Path) -> None:
+    files = sorted((photo_run.parent / "data" / "red").glob("*.jpg"))[:3]
+    served = ask(saved_model, files)
+    assert [row[0] for row in served["classes"]] == ["red"] * 3
+    assert [row[0] for row in served["labels"]] == [1] * 3  # blue, red: code-point order.
+    np.testing.assert_allclose(np.sum(served["probabilities"], axis=1), 1, rtol=1e-5)
+
+
+def test_the_float_signature_takes_pixels_at_the_preset_s_size(saved_model: Path) -> None:
+    signature = tf.saved_model.load(str(saved_model)).signatures["images"]
+    answer = signature(images=tf.fill([2, 32, 32, 3], 255.0))
+    assert answer["probabilities"].shape == (2, 2)
+
+
+def test_every_export_is_a_new_version(command, photo_run: Path, saved_model: Path, tmp_path: Path) -> None:
+    done = command("export", photo_run, "--output", tmp_path, "--json")
+    assert json.loads(done.stdout)["saved_model"] == str(tmp_path / "1")
+    assert command("export", photo_run, "--output", tmp_path).returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2"]
+
+
+def test_an_output_that_cannot_be_written(command, photo_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = command("export", photo_run, "--output", tmp_path / "file" / "models")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_network_loads_with_keras_alone_in_safe_mode(photo_run: Path, tmp_path: Path) -> None:
+    shutil.copy(photo_run / "model.keras", tmp_path)
+    program = """
+import keras, sys
+network = keras.saving.load_model("model.keras", safe_mode=True)
+print(network.output_shape, "keras_imagenet" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.strip() == "(None, 2) False"

@@ -1,0 +1,211 @@
+"""The commands as a user types them: what they print where, their exit codes, and what they leave behind."""
+
+import json
+import re
+import resource
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_imagenet.cli import main
+
+
+def test_the_main_job_ends_with_what_it_reached_and_what_to_try_next(command, digits_run: Path) -> None:
+    """The same command again says that the run is finished, and changes nothing."""
+    before = (digits_run / "metrics.json").read_text()
+    done = command("fit", "--train.epochs", "6", "--runtime.run_folder", digits_run)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert "finished already" in lines[0]
+    assert any(re.match(r"reached: top-1 0\.[89]\d+, .* on \d+ validation examples", line) for line in lines)
+    assert [line.split()[0] for line in lines[-3:]] == ["tensorboard", "keras-imagenet", "keras-imagenet"]
+    assert (digits_run / "metrics.json").read_text() == before
+
+
+def test_a_run_folder_holds_what_the_design_names(digits_run: Path) -> None:
+    names = {path.name for path in digits_run.iterdir()}
+    assert names == {
+        "settings.yaml", "environment.json", "history.csv", "metrics.json", "log.txt", "checkpoints", "tensorboard",
+        "model.keras", "classes.txt", "preset.json", "example.png",
+    }  # fmt: skip
+    environment = json.loads((digits_run / "environment.json").read_text())
+    assert environment["exact"] == "exact"
+    assert environment["versions"]["keras"].startswith("3.")
+    assert (digits_run / "history.csv").read_text().count("\n") == 7
+
+
+def test_evaluate_repeats_the_metrics_of_the_run(command, digits_run: Path) -> None:
+    """And the batch size of evaluation changes nothing but rounding."""
+    wanted = json.loads((digits_run / "metrics.json").read_text())
+    done = command("evaluate", digits_run, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found == {name: wanted[name] for name in found}
+    other = json.loads(command("evaluate", digits_run, "--json", "--train.evaluation_batch_size", "7").stdout)
+    assert (other["top1"], other["top5"], other["examples"]) == (wanted["top1"], wanted["top5"], wanted["examples"])
+    assert other["loss"] == pytest.approx(wanted["loss"], rel=1e-6)
+
+
+def test_predict_names_classes_and_the_files_it_cannot_read(command, digits_run: Path, tmp_path: Path) -> None:
+    for name in ("a, b.png", "[x].png", "-x.png", "größe ☃.png"):
+        shutil.copy(digits_run / "example.png", tmp_path / name)
+    (tmp_path / "text.jpg").write_text("not an image")
+    done = command("predict", digits_run, tmp_path, "--json", "--top", "2")
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"keras-imagenet: {tmp_path / 'text.jpg'}: text, which is not supported")
+    answers = json.loads(done.stdout)
+    assert {Path(answer["image"]).name for answer in answers} == {"a, b.png", "[x].png", "-x.png", "größe ☃.png"}
+    assert all(len(answer["predictions"]) == 2 for answer in answers)
+    dashed = command("predict", digits_run, "--", "-x.png", cwd=tmp_path)
+    assert dashed.returncode == 0, dashed.stderr
+    assert dashed.stdout.startswith("-x.png\n")
+
+
+def test_another_model_over_the_default_recipe_and_a_dry_run_leaves_nothing(command, tmp_path: Path) -> None:
+    done = command("fit", "--model.name", "resnet18", "--dry_run", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["settings"]["model"]["name"] == "resnet18"
+    assert found["steps"] > 0
+    assert found["memory"]["process"] > found["memory"]["weights"] > 11_000_000 * 4
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "wanted"),
+    [
+        (["fit", "--config", "digits/simple_cn"], 2, "did you mean digits/simple_cnn?"),
+        (["fit", "--model.name", "resnet81"], 2, "model.name = resnet81: no such model; did you mean resnet"),
+        (["fit", "--train.epoch", "3"], 2, "train.epoch: unknown setting; did you mean epochs?"),
+        (["fit", "--epochs", "3"], 2, "--epochs: unknown argument; did you mean --train.epochs?"),
+        (["fit", "--cofig", "x"], 2, "--cofig: unknown argument; did you mean config?"),
+        (["fit", "--train.epochs"], 2, "--train.epochs: needs a value"),
+        (["fit", "--train.epochs", "x"], 2, "train.epochs = 'x': input should be a valid number"),
+        (["fitt"], 2, "invalid choice: 'fitt'"),
+        ([], 2, "the following arguments are required: COMMAND"),
+        (["evaluate", "no/run"], 2, "no/run: no such run folder, and no such model"),
+        (["evaluate", "resnet50"], 2, "resnet50: a network by its name needs --weights"),
+        (["predict", "no/run", "x.jpg"], 2, "no/run: no such run folder"),
+        (["export", "."], 2, ".: not a finished run: settings.yaml is missing"),
+        (["runs", "no/folder"], 2, "no/folder: no such folder"),
+        (["models", "resnet5"], 0, "resnet50"),
+        (["models", "nosuchthing"], 2, "no network is called so"),
+        (["schema", "--train.epochs", "6"], 2, "schema takes no settings"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    words: list[str], code: int, wanted: str, capsys, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == code
+    printed = capsys.readouterr()
+    assert wanted in printed.err + printed.out
+    if code:
+        assert printed.out == ""
+        assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "wanted"),
+    [
+        (lambda folder: None, "photos: "),
+        (lambda folder: folder.mkdir(), "photos: holds no class folders"),
+        (lambda folder: [(folder / name).mkdir(parents=True) for name in ("cat", "dog")], "holds no image"),
+    ],
+    ids=["missing", "empty", "no images"],
+)
+def test_a_folder_that_cannot_be_used(make, wanted: str, capsys, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "photos")
+    assert main(["fit", "--data.source.name", "folder", "--data.source.directory", "photos"]) == 3
+    printed = capsys.readouterr()
+    assert wanted in printed.err
+    assert printed.err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "wanted"),
+    [
+        ({"images": np.zeros((4, 8, 8), np.uint8)}, "x_train"),
+        ({"x_train": np.zeros((4, 8), np.uint8), "y_train": np.zeros(4, np.int64)}, "x_train"),
+        ({"x_train": np.zeros((4, 8, 8), np.uint8), "y_train": np.zeros(3, np.int64)}, "y_train"),
+    ],
+    ids=["names", "shape", "length"],
+)
+def test_arrays_that_cannot_be_used(arrays: dict, wanted: str, capsys, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("wrong.npz", **arrays)
+    assert main(["fit", "--data.source.name", "arrays", "--data.source.file", "wrong.npz"]) == 3
+    printed = capsys.readouterr()
+    assert wanted in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_a_run_folder_that_cannot_be_written(capsys, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert main(["fit", "--runtime.run_folder", str(tmp_path / "file" / "run")]) == 2
+    assert f"runtime.run_folder = {tmp_path / 'file' / 'run'}: cannot be written" in capsys.readouterr().err
+
+
+def test_a_batch_that_replicas_cannot_share(command, tmp_path: Path) -> None:
+    words = ("fit", "--train.batch_size", "9", "--runtime.logical_cpus", "2", "--runtime.run_folder", tmp_path / "run")
+    done = command(*words)
+    assert done.returncode == 2
+    assert done.stderr == "keras-imagenet: train.batch_size = 9: must be divisible by the number of replicas (2)\n"
+
+
+def test_a_folder_of_another_run_is_left_alone(command, digits_run: Path, tmp_path: Path) -> None:
+    """Of other settings: the keys are named. Of other data: that is said."""
+    run = shutil.copytree(digits_run, tmp_path / "run")
+    (run / "metrics.json").unlink()
+    model = command("fit", "--model.name", "resnet18", "--train.epochs", "6", "--runtime.run_folder", run)
+    assert model.returncode == 2
+    assert "holds a run of other settings (model.dropout, model.name)" in model.stderr
+    classes = tmp_path / "names.txt"
+    classes.write_text("".join(f"digit {number}\n" for number in range(10)))
+    settings = (run / "settings.yaml").read_text().replace("classes: null", f"classes: {classes}")
+    (run / "settings.yaml").write_text(settings)
+    data = command("fit", "--config", run, "--runtime.run_folder", run)
+    assert data.returncode == 3
+    assert "the training data has changed since this run began" in data.stderr
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_was_written(command, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the full disk: the system refuses the write in the same place."""
+    run = tmp_path / "run"
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+    done = command("fit", "--train.epochs", "2", "--runtime.run_folder", run, preexec_fn=limit)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"{run}: cannot be written: File too large" in done.stderr
+    assert not list(run.glob("checkpoints/*"))
+    assert command("fit", "--train.epochs", "2", "--runtime.run_folder", run).returncode == 0
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(command, tmp_path: Path) -> None:
+    words = ("fit", "--train.steps", "60", "--optimizer.name", "sgd", "--optimizer.learning_rate", "1e20")
+    done = command(*words, "--runtime.run_folder", tmp_path / "run")
+    assert done.returncode == 4
+    assert "the loss became" in done.stderr
+    assert not list(tmp_path.glob("run/checkpoints/*"))
+
+
+def test_runs_compares_run_folders(digits_run: Path, capsys) -> None:
+    assert main(["runs", str(digits_run.parent), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["run"], row["model"], row["state"]) for row in rows] == [("digits", "simple_cnn", "finished")]
+    assert main(["runs", str(digits_run.parent)]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split()[:3] == ["run", "model", "data"]
+
+
+def test_models_lists_names_parameters_and_macs(capsys) -> None:
+    assert main(["models", "resnet50*", "--json"]) == 0
+    row = next(row for row in json.loads(capsys.readouterr().out) if row["name"] == "resnet50")
+    assert (row["parameters"], round(row["macs"] / 1e6)) == (25_557_032, 4089)
