@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from keras_imagenet.data import preset as presets
 from keras_imagenet.data.preset import Preset
 from keras_imagenet.errors import SettingsError
-from keras_imagenet.models import registry, weights
+from keras_imagenet.models import freezing, registry, weights
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.settings import Settings
 from keras_imagenet.settings.explain import nearest
@@ -53,4 +53,6 @@ def build(
     for name, value in (origin.options if origin else {}).items():
         options[name] = {**value, **options.get(name, {})} if isinstance(value, dict) else options.get(name, value)
     network = registry.build(settings.model.name, input_shape=preset.input_shape, classes=len(classes), **options)
-    return network, weights.load(network, origin) if origin else None
+    fitted = weights.load(network, origin) if origin else None
+    freezing.freeze(network, settings.model.freeze)
+    return network, fitted

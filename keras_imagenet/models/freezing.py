@@ -6,10 +6,12 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Sequence
-
-import keras
+from typing import TYPE_CHECKING
 
 from keras_imagenet.errors import SettingsError
+
+if TYPE_CHECKING:
+    import keras
 
 _GROUP = re.compile(r"(?:stage\d+_)?block\d+(?=_|$)|stage\d+(?=_|$)")
 

@@ -32,7 +32,9 @@ class ModelSettings(Group):
     name: str = "simple_cnn"
     """Registered name of the architecture."""
     weights: Path | None = None
-    """A run folder or a weights file to start from."""
+    """A run folder, a file of weights (.keras, .h5, .npz, .safetensors, .pth), or keras for keras.applications' own."""
+    freeze: tuple[str, ...] = ()
+    """Layers that do not learn: names, their beginnings (stem, stage1, stage2_block1), or patterns such as *_norm."""
     dropout: Rate | None = None
     """Dropout rate before the classifier; the family's own default if not given."""
     stochastic_depth: Rate | None = None
@@ -55,5 +57,5 @@ class ModelSettings(Group):
     @property
     def options(self) -> dict[str, Any]:
         """The options that were given, as `models.registry.build` takes them."""
-        given = self.model_dump(exclude={"name", "weights", "batch_norm"}, exclude_none=True)
+        given = self.model_dump(exclude={"name", "weights", "freeze", "batch_norm"}, exclude_none=True)
         return {**given, "batch_norm": self.batch_norm.options} if self.batch_norm.options else given
