@@ -1,0 +1,89 @@
+"""What a run leaves for TensorBoard: read back from the event files, and seen in a browser."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from keras_imagenet import run_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+SCALARS = {"loss", "top1", "top5"}
+MEASURED = {"learning_rate", "images_per_second", "data_wait"}
+
+
+@pytest.fixture(scope="module")
+def screenshots() -> ModuleType:
+    """tools/screenshot_tensorboard.py as a module, on a machine with a browser."""
+    for program in ("chromium", "chromedriver"):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program} (Debian: apt-get install chromium chromium-driver)")
+    spec = importlib.util.spec_from_file_location("screenshots", ROOT / "tools" / "screenshot_tensorboard.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def events(run: Path, part: str) -> dict[str, list[tuple[int, np.ndarray]]]:
+    """(step, value) pairs by tag, of train or validation."""
+    read = EventAccumulator(str(run / "tensorboard" / part), size_guidance={"tensors": 0}).Reload()
+    return {
+        tag: [(event.step, tf.make_ndarray(event.tensor_proto)) for event in read.Tensors(tag)]
+        for tag in read.Tags()["tensors"]
+    }
+
+
+def test_training_writes_every_scalar_at_the_optimizers_steps(digits_run: Path) -> None:
+    content = events(digits_run, "train")
+    run = run_folder.opened(digits_run)
+    every, last = run.settings.train.summary_steps, run.metrics["steps"]
+    assert set(content) == SCALARS | MEASURED | {"images"}
+    for tag in SCALARS | MEASURED:
+        assert [step for step, _ in content[tag]] == list(range(every, last + 1, every)), tag
+        assert np.isfinite([value for _, value in content[tag]]).all(), tag
+    (_, share), (_, rate) = content["data_wait"][0], content["images_per_second"][0]
+    assert 0 <= share <= 1
+    assert rate > 0
+    assert 0 < content["learning_rate"][0][1] <= 0.001
+
+
+def test_training_shows_the_images_as_the_network_sees_them(digits_run: Path) -> None:
+    """Sixteen augmented 8x8 digits of the first batch: no other size, and not one image sixteen times."""
+    ((step, value),) = events(digits_run, "train")["images"]
+    width, height, *encoded = value
+    pictures = [tf.io.decode_png(picture).numpy() for picture in encoded]
+    assert (step, width, height) == (0, b"8", b"8")
+    assert len(pictures) == 16
+    assert len({picture.tobytes() for picture in pictures}) == 16
+    assert all(picture.shape == (8, 8, 1) and picture.max() > 128 for picture in pictures)
+
+
+def test_validation_writes_what_history_says(digits_run: Path) -> None:
+    content, history = events(digits_run, "validation"), run_folder.opened(digits_run).history
+    assert set(content) == SCALARS | {"confusion_matrix"}
+    for tag in SCALARS:
+        assert [step for step, _ in content[tag]] == [int(row["step"]) for row in history]
+        np.testing.assert_allclose([v for _, v in content[tag]], [float(r[f"validation_{tag}"]) for r in history], 1e-6)
+
+
+def test_confusion_matrix_is_dark_where_labels_were_guessed(digits_run: Path) -> None:
+    """Of three epochs' answers most are right, so the last picture's diagonal is darker than the rest."""
+    _, (_, _, picture) = events(digits_run, "validation")["confusion_matrix"][-1]
+    pixels = tf.io.decode_png(picture).numpy()[::32, ::32, 0]  # a pixel a cell
+    assert pixels.shape == (10, 10)
+    diagonal = np.eye(10, dtype=bool)
+    assert pixels[diagonal].mean() < 100 < 230 < pixels[~diagonal].mean()
+
+
+def test_a_browser_shows_the_tags(digits_run: Path, screenshots: ModuleType) -> None:
+    with screenshots.tensorboard(digits_run / "tensorboard") as address, screenshots.browser(1200, 900) as drive:
+        screenshots.open_time_series(drive, address)
+        screenshots.wait_for(lambda: "top5" in screenshots.evaluate(drive, screenshots.SHOWN), "the tags")
+        shown = set(screenshots.evaluate(drive, screenshots.SHOWN).replace("16 cards", "").split())
+    assert shown >= SCALARS | MEASURED | {"images", "confusion_matrix"}
+    assert shown >= {"train", "validation"}
