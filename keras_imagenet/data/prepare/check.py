@@ -43,9 +43,10 @@ def check(item: Item, max_side: int | None, quality: int | None) -> Checked:
     from keras_imagenet.data.images import fault
 
     digest = blake2b(item.encoded, digest_size=16).digest()
-    pixels = decoded(item.encoded)
+    pixels = None if item.fault is not None else decoded(item.encoded)
     if pixels is None:
-        return Checked(item.name, item.label, digest, fault=fault(item.encoded) or "cannot be decoded")
+        reason = item.fault or fault(item.encoded) or "cannot be decoded"
+        return Checked(item.name, item.label, digest, fault=reason)
     size = _shrunk_size(pixels, max_side)
     wrong = _wrongly_named(item)
     if size is not None:

@@ -13,17 +13,26 @@ from keras_imagenet.data.prepare.tars import Members, list_members, reader
 from keras_imagenet.data.sources.folder import TRAIN, list_splits
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
 from keras_imagenet.data.sources.source import fingerprint
-from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.errors import SettingsError
 from keras_imagenet.settings.prepare import PrepareSettings
 
 
 @dataclass(frozen=True)
 class Item:
-    """An image as found. label: its class's, -1 if that class is not wanted."""
+    """An image as found. label: its class's, -1 if that class is not wanted. fault: why its bytes could not be had."""
 
     name: str
     label: int
     encoded: bytes
+    fault: str | None = None
+
+
+def item_of(name: str, label: int, read: Callable[[], bytes]) -> Item:
+    """The image that read returns; one that the disk does not give is a fault of that image, not of the preparation."""
+    try:
+        return Item(name, label, read())
+    except OSError as error:
+        return Item(name, label, b"", f"cannot be read: {error.strerror}")
 
 
 @dataclass(frozen=True)
@@ -83,11 +92,7 @@ def _open_folder(settings: PrepareSettings, directory: Path) -> tuple[ClassList,
         sizes = listing.sizes[[path.split("/", 1)[0] in wanted for path in listing.paths]]
 
         def read(number: int, root: Path = directory / name, paths: list[str] = paths) -> Item:
-            try:
-                encoded = (root / paths[number]).read_bytes()
-            except OSError as error:
-                raise DataError(f"{root / paths[number]}: {error.strerror}") from None
-            return Item(paths[number], labels[paths[number].split("/", 1)[0]], encoded)
+            return item_of(paths[number], labels[paths[number].split("/", 1)[0]], (root / paths[number]).read_bytes)
 
         split_name = "train" if name in ("", TRAIN) else "validation"
         splits.append(Split(split_name, len(paths), read, fingerprint(paths, sizes), skipped=listing.skipped))
@@ -118,7 +123,7 @@ def _open_tars(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
 
         def read(number: int, listed=listed, kept=kept, chosen=chosen, read_member=read_member) -> Item:
             position = int(kept[number])
-            return Item(listed.names[position], chosen[number], read_member(position))
+            return item_of(listed.names[position], chosen[number], lambda: read_member(position))
 
         print_of = fingerprint([listed.names[position] for position in kept], listed.offsets[kept], listed.sizes[kept])
         splits.append(Split(name, len(kept), read, print_of, listed.refused, listed.skipped))

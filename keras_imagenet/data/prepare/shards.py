@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_imagenet.data.prepare.check import Checked
 
+OPTIONS = "group_size:1,uncompressed"  # a record a chunk, as seeking wants; images are compressed already
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -39,24 +40,27 @@ def write_shard(shard: Path, journal: Path, images: Iterable[Checked]) -> Entry:
 
     part = _part(shard)
     part.unlink(missing_ok=True)
-    writer = ArrayRecordWriter(str(part), "group_size:1")
     digests, labels, names = [], [], []
     facts: dict[str, Any] = {"bytes": 0, "seen": 0, "quarantined": [], "changed": [], "psnr": []}
-    for image in images:
-        facts["seen"] += 1
-        if image.stored is None:
-            facts["quarantined"].append((image.name, image.fault))
-            continue
-        record = _example(image)
-        writer.write(record)
-        facts["bytes"] += len(record)
-        digests.append(image.digest)
-        labels.append(image.label)
-        names.append(image.name)
-        if image.change is not None:
-            facts["changed"].append((image.name, image.change))
-            facts["psnr"].append(round(image.psnr, 2))
-    writer.close()
+    try:
+        writer = ArrayRecordWriter(str(part), OPTIONS)
+        for image in images:
+            facts["seen"] += 1
+            if image.stored is None:
+                facts["quarantined"].append((image.name, image.fault))
+                continue
+            record = _example(image)
+            writer.write(record)
+            facts["bytes"] += len(record)
+            digests.append(image.digest)
+            labels.append(image.label)
+            names.append(image.name)
+            if image.change is not None:
+                facts["changed"].append((image.name, image.change))
+                facts["psnr"].append(round(image.psnr, 2))
+        writer.close()
+    except RuntimeError as error:  # the writer's own, such as for a full disk
+        raise OSError(f"{shard.name}: {str(error).split(';')[0]}") from error
     _to_disk(part)
     facts["file_size"] = part.stat().st_size
     os.replace(part, shard)

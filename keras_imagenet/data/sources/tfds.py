@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_imagenet.data.sources.labels import ClassList, from_identifiers, numbered, read_classes
+from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, numbered, read_classes
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError, SettingsError
@@ -144,11 +144,12 @@ def _has(builder: Any, name: str, settings: TfdsSource) -> bool:
 
 
 def _reordered(file: Path, found: ClassList) -> ClassList:
-    """The file's classes; where it does not hold those found, its lines must name them by number."""
+    """The file's classes, which must hold all that were found; where those are but numbers, its lines name them."""
+    if all(identifier.isdigit() for identifier in found.identifiers):
+        return numbered(file, len(found.identifiers), "the data")
     classes = read_classes(file)
-    if set(found.identifiers) <= set(classes.identifiers):
-        return classes
-    return numbered(file, len(found.identifiers), "the data")
+    label_of(found.identifiers, classes, file, "the data's class")
+    return classes
 
 
 def _open_split(builder: Any, name: str, found: ClassList, classes: ClassList, index: Path | None = None) -> Source:

@@ -1,7 +1,9 @@
 """A small set in the shape of ILSVRC2012: a tar of tars, a tar of validation images, and a development kit."""
 
 import io
+import struct
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +34,12 @@ def tar_of(files: dict[str, bytes]) -> bytes:
         for name, content in files.items():
             add(tar, name, content)
     return buffer.getvalue()
+
+
+def png_that_declares(width: int, height: int) -> bytes:
+    """The head of a PNG of any size, and nothing behind it."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
 
 
 def stamped(photo: bytes, seed: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,10 @@ import numpy as np
 import pytest
 
 from keras_imagenet.data.prepare import prepare
+from keras_imagenet.data.prepare.check import Checked, check
+from keras_imagenet.data.prepare.inputs import open_inputs
 from keras_imagenet.data.prepare.run import summary_lines
+from keras_imagenet.data.prepare.shards import finished, write_shard
 from keras_imagenet.data.sources import open_source
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.settings.data import RecordsSource
@@ -32,9 +36,10 @@ ODD = {
         "/absolute.JPEG": ilsvrc.photo(9),
         "._n01_0.JPEG": b"from a Mac",
         "notes.txt": b"x",
+        "bomb.JPEG": ilsvrc.png_that_declares(100_000, 100_000),
     }
 }
-BAD = {"n01/../outside.JPEG", "n01//absolute.JPEG", "n01/n01_cut.JPEG", "n01/text.JPEG"}
+BAD = {"n01/../outside.JPEG", "n01//absolute.JPEG", "n01/n01_cut.JPEG", "n01/text.JPEG", "n01/bomb.JPEG"}
 
 
 def silent(line: str) -> None:
@@ -103,6 +108,7 @@ def test_what_is_bad_is_named_with_the_reason(prepared):
     assert reasons["n01/../outside.JPEG"] == "its name leaves the folder it would be unpacked to"
     assert reasons["n01/text.JPEG"].startswith("text, which is not supported")
     assert "JPEG" in reasons["n01/n01_cut.JPEG"]
+    assert reasons["n01/bomb.JPEG"] == "PNG that declares no pixels or more than 200,000,000"
     assert summary["skipped"]["train"] == {"hidden": 1, ".txt (not an image)": 1}
 
 
@@ -169,7 +175,7 @@ def test_a_finished_preparation_is_left_alone_and_another_refused(prepared, tars
 def test_the_summary_is_told_in_a_few_lines(prepared):
     lines = summary_lines(prepared[1])
     assert lines[0].startswith("65 train, 9 validation images of 3 classes in 11 shards")
-    assert "4 quarantined" in lines[1]
+    assert "5 quarantined" in lines[1]
     assert len(lines) < 8
 
 
@@ -241,6 +247,35 @@ def test_a_folder_and_quality(tmp_path):
     assert splits.validation.labels.tolist() == [1, 1, 1]
     assert summary["changed"] == 12
     assert sum(summary["bytes"].values()) < sum(file.stat().st_size for file in (tmp_path / "photos").rglob("*.jpg"))
+
+
+def test_a_file_that_the_disk_does_not_give_is_one_more_fault(tmp_path):
+    for name in ("1.jpg", "2.jpg"):
+        (tmp_path / "photos/a").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos/a" / name).write_bytes(ilsvrc.photo(1))
+    settings = PrepareSettings(output=tmp_path / "out", folder=tmp_path / "photos")
+    _, (split,) = open_inputs(settings)
+    (tmp_path / "photos/a/2.jpg").unlink()
+    assert split.read(1).fault == "cannot be read: No such file or directory"
+    assert check(split.read(1), None, None).fault == "cannot be read: No such file or directory"
+    assert check(split.read(0), None, None).fault is None
+
+
+def test_a_full_disk_leaves_no_shard_that_counts(tmp_path):
+    """A limit on the size of files stands for the disk."""
+    noise = np.random.default_rng(0).bytes(50_000)
+    images = [Checked(f"{index}.jpg", 0, b"0" * 16, stored=noise) for index in range(10)]
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        with pytest.raises(OSError, match=r"shard: write.. failed: File too large"):
+            write_shard(tmp_path / "shard", tmp_path / "journal.npz", images)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert finished(tmp_path / "shard", tmp_path / "journal.npz") is None
+    assert len(write_shard(tmp_path / "shard", tmp_path / "journal.npz", images).names) == 10
+    assert finished(tmp_path / "shard", tmp_path / "journal.npz") is not None
 
 
 def kill_and_resume(
