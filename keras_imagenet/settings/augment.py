@@ -1,8 +1,9 @@
 """How training images are varied; every operation is off unless it is named."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator
 
 from keras_imagenet.settings.group import Group
 
@@ -29,6 +30,53 @@ class ColorJitter(Group):
     """Factor drawn from [max(0, 1 - s), 1 + s]."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """Shift drawn from [-h, h], in turns of the colour circle."""
+
+
+class RandAugment(Group):
+    """A few operations drawn at random for each image (arXiv:1909.13719), in timm's or torchvision's parameterisation."""
+
+    form: Literal["timm", "torchvision"] = "timm"
+    """timm: strengths 0-10 from a normal distribution, filled with the mean's colour; torchvision: 31 fixed strengths."""
+    count: PositiveInt = 2
+    """Operations for each image."""
+    magnitude: Annotated[float, Field(ge=0, le=30)] = 9.0
+    """Strength: 0 to 10 for timm, 0 to 30 for torchvision."""
+    deviation: NonNegativeFloat = 0.0
+    """timm's mstd: standard deviation of the strength; from 100 on the strength is uniform from 0 to the magnitude."""
+    increasing: bool = False
+    """timm's inc: every operation grows stronger with its strength."""
+    probability: Probability = 0.5
+    """timm's p: how often an operation acts."""
+
+
+class RandomErasing(Group):
+    """Random rectangles erased after normalising (arXiv:1708.04896)."""
+
+    probability: Probability = 0.25
+    """How often an image is erased at all."""
+    mode: Literal["zero", "const", "rand", "pixel"] = "pixel"
+    """zero or const: the mean's colour; rand: one random colour a rectangle; pixel: noise."""
+    area: tuple[Annotated[float, Field(gt=0, lt=1)], Annotated[float, Field(gt=0, lt=1)]] = (0.02, 1 / 3)
+    """Range of the rectangle's share of the image's area."""
+    aspect: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.3, 1 / 0.3)
+    """Range of the rectangle's height / width."""
+    count: PositiveInt = 1
+    """Most rectangles; the area is divided by the number drawn."""
+
+
+class Mixing(Group):
+    """MixUp (arXiv:1710.09412) and CutMix (arXiv:1905.04899) within groups of 8 consecutive examples."""
+
+    mixup: NonNegativeFloat = 0.0
+    """Alpha of MixUp's Beta distribution; 0 is off."""
+    cutmix: NonNegativeFloat = 0.0
+    """Alpha of CutMix' Beta distribution; 0 is off."""
+    probability: Probability = 1.0
+    """How often examples are mixed at all."""
+    switch_probability: Probability = 0.5
+    """Where both are on, the share of CutMix."""
+    mode: Literal["element", "batch"] = "batch"
+    """One draw for a whole group, or one for each example."""
 
 
 class KerasCVLayer(Group):
@@ -58,5 +106,38 @@ class AugmentSettings(Group):
     """Largest rotation either way, in degrees."""
     color_jitter: ColorJitter | None = None
     """Random brightness, contrast, saturation and hue."""
+    rand_augment: RandAugment | None = None
+    """RandAugment; also in timm's words, such as rand-m9-n2-mstd0.5-inc1."""
+    trivial_augment: bool = False
+    """TrivialAugment-wide (arXiv:2103.10158): one operation of any strength for each image."""
+    random_erasing: RandomErasing | None = None
+    """Rectangles erased after normalising."""
+    mixing: Mixing | None = None
+    """MixUp and CutMix."""
     keras_cv: tuple[KerasCVLayer, ...] = ()
     """Stock KerasCV layers on whole batches, in this order."""
+
+    @field_validator("rand_augment", mode="before")
+    @classmethod
+    def _in_timm_words(cls, value: Any) -> Any:
+        return _read_timm_words(value) if isinstance(value, str) else value
+
+
+def _read_timm_words(words: str) -> dict[str, Any]:
+    """The fields that timm's words such as rand-m9-n2-mstd0.5-inc1 name; raises ValueError for others."""
+    kind, *parts = words.split("-")
+    fields: dict[str, Any] = {"form": "timm", "magnitude": 10.0}
+    keys = {"m": "magnitude", "n": "count", "mstd": "deviation", "p": "probability", "inc": "increasing"}
+    for part in parts:
+        found = re.fullmatch(r"(mstd|inc|m|n|p)(\d+(?:\.\d+)?)", part)
+        if not found:
+            raise ValueError(
+                f"'{part}' in '{words}' is not understood; it takes m, n, mstd, inc and p: rand-m9-n2-mstd0.5-inc1"
+            )
+        number = float(found[2])
+        fields[keys[found[1]]] = bool(number) if found[1] == "inc" else int(number) if found[1] == "n" else number
+    if kind != "rand":
+        raise ValueError(f"'{words}' is not understood; a timm policy starts with rand, as rand-m9-n2-mstd0.5-inc1")
+    if fields["magnitude"] > 10:
+        raise ValueError(f"the magnitude in '{words}' is above 10")
+    return fields

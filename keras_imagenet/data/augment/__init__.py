@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ if TYPE_CHECKING:
     from keras_cv.layers import BaseImageAugmentationLayer
 
     from keras_imagenet.data.preset import Preset
-    from keras_imagenet.settings.augment import AugmentSettings
+    from keras_imagenet.settings.augment import AugmentSettings, RandAugment
 
 
 def build(settings: AugmentSettings, preset: Preset) -> list[BaseImageAugmentationLayer]:
@@ -31,6 +32,7 @@ def build(settings: AugmentSettings, preset: Preset) -> list[BaseImageAugmentati
 
 
 def _steps(settings: AugmentSettings, preset: Preset) -> dict:
+    from keras_imagenet.data.augment import policies
     from keras_imagenet.data.augment.color_jitter import color_jitter
     from keras_imagenet.data.augment.flip import flip
     from keras_imagenet.data.augment.pad_crop import pad_crop
@@ -56,4 +58,27 @@ def _steps(settings: AugmentSettings, preset: Preset) -> dict:
             saturation=jitter.saturation if preset.channels == 3 else 0.0,
             hue=jitter.hue if preset.channels == 3 else 0.0,
         )
+    if settings.rand_augment is not None:
+        steps["rand_augment"] = _rand_augment(settings.rand_augment, preset)
+    if settings.trivial_augment:
+        steps["trivial_augment"] = partial(policies.trivial_augment_wide, fill=(0,) * preset.channels)
     return steps
+
+
+def _rand_augment(settings: RandAugment, preset: Preset) -> Callable:
+    from keras_imagenet.data.augment import policies
+
+    if settings.form == "torchvision":
+        black = (0,) * preset.channels
+        return partial(
+            policies.rand_augment_torchvision, fill=black, count=settings.count, magnitude=int(settings.magnitude)
+        )
+    return partial(
+        policies.rand_augment_timm,
+        fill=tuple(round(255 * mean) for mean in preset.mean),
+        count=settings.count,
+        magnitude=settings.magnitude,
+        deviation=settings.deviation,
+        increasing=settings.increasing,
+        probability=settings.probability,
+    )

@@ -25,6 +25,7 @@ class Augmentation(BaseImageAugmentationLayer):
         self._operation = name
         self.auto_vectorize = False
 
+    @tf.autograph.experimental.do_not_convert  # conditions are TensorFlow's already; converting costs seconds
     def _augment(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         image = self._function(inputs["images"], fold(inputs["seeds"], self._operation))
         return {**inputs, "images": tf.ensure_shape(image, inputs["images"].shape)}

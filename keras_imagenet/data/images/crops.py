@@ -13,6 +13,7 @@ from keras_imagenet.data.preset import Preset
 _ATTEMPTS = 10
 
 
+@tf.autograph.experimental.do_not_convert
 def evaluation_crop(image: tf.Tensor, preset: Preset) -> tf.Tensor:
     """What evaluation, prediction and the SavedModel see of an image.
 
@@ -35,6 +36,7 @@ def evaluation_crop(image: tf.Tensor, preset: Preset) -> tf.Tensor:
     return _cut(image, preset, lambda size: _evaluation_box(size, preset), sharp=False)
 
 
+@tf.autograph.experimental.do_not_convert
 def random_resized_crop(
     image: tf.Tensor,
     seed: tf.Tensor,

@@ -13,6 +13,7 @@ from keras_imagenet.data.images.declared import assert_size
 from keras_imagenet.data.images.jpeg import decode_jpeg
 
 
+@tf.autograph.experimental.do_not_convert
 def decode(encoded: tf.Tensor) -> tf.Tensor:
     """Decode a whole image.
 
