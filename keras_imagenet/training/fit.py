@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet import networks, recipes, run_folder, runtime
-from keras_imagenet.data import order, pipeline, sources
+from keras_imagenet.data import mixing, order, pipeline, sources
 from keras_imagenet.data.images import decode
 from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources import Source
@@ -128,6 +128,11 @@ def prepare(settings: Settings, splits: sources.Splits, strategy: tf.distribute.
         size = getattr(settings.train, key) or batch_size
         if size % replicas:
             raise SettingsError(f"train.{key} = {size}: must be divisible by the number of replicas ({replicas})")
+    share = settings.train.batch_size // replicas
+    if settings.augment.mixing is not None and share % mixing.GROUP:
+        raise SettingsError(
+            f"train.batch_size: each replica's {share} examples must be a multiple of {mixing.GROUP} for augment.mixing"
+        )
     origin = networks.origin_of(settings)
     image_preset = networks.preset_of(settings, origin)
     settings = settings.model_copy(update={"data": settings.data.model_copy(update=dict(image_preset))})
@@ -146,6 +151,7 @@ def prepare(settings: Settings, splits: sources.Splits, strategy: tf.distribute.
             image_preset,
             schedule=schedule,
             label_smoothing=settings.loss.label_smoothing,
+            mix=mixing.on_device(settings.augment),
             xla=settings.runtime.xla,
         )
         trainer.compile(
