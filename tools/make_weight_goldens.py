@@ -27,6 +27,7 @@ from timm.models import regnet as timm_regnet
 from timm.models import vision_transformer as timm_vit
 from timm.models._efficientnet_blocks import SqueezeExcite
 from timm.models._efficientnet_builder import decode_arch_def, round_channels
+from tiny_classic_networks import tiny_classic_networks
 from torch import nn
 from torchvision.models import convnext, efficientnet, mobilenetv2, mobilenetv3, regnet, vision_transformer
 
@@ -141,10 +142,17 @@ def tiny_networks() -> dict[str, nn.Module]:
             32, 16, num_classes=CLASSES, embed_dim=8, depth=1, num_heads=2, init_values=0.1, dynamic_img_size=True
         ),
         "plain_vit": PlainViT(8, 2, 2, 3, CLASSES),
+        **tiny_classic_networks(CLASSES),
     }
 
 
-SIZES = {"torchvision_vit": (32,), "plain_vit": (32, 48), "timm_vit": (32, 48), "timm_vit_scaled": (32, 48)}
+SIZES = {
+    "torchvision_alexnet": (64, 97),
+    "torchvision_vit": (32,),
+    "plain_vit": (32, 48),
+    "timm_vit": (32, 48),
+    "timm_vit_scaled": (32, 48),
+}
 """Sizes of images; others take any."""
 
 

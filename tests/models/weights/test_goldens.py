@@ -11,16 +11,23 @@ import numpy as np
 import pytest
 
 from keras_imagenet.models import (
+    alexnet,
     convnext,
+    densenet,
     efficientnet,
     efficientnet_v2,
+    mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
     mobilenet_v4,
     regnet,
+    resnet,
+    resnet_v2,
+    squeezenet,
+    vgg,
     vit,
 )
-from keras_imagenet.models.weights import fitting, stored, timm, torchvision
+from keras_imagenet.models.weights import classic, fitting, stored, timm, torchvision
 from keras_imagenet.models.weights.table import Table
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "weights"
@@ -84,6 +91,14 @@ NETWORKS = {
     "torchvision_regnet": (regnet, REGNET, {}),
     "torchvision_convnext": (convnext, convnext.ConvNeXt((1, 2), (8, 16), 0.1), {}),
     "torchvision_vit": (vit, VIT, {}),
+    "torchvision_alexnet": (alexnet, alexnet.AlexNet((8, 8, 8, 8, 8), 16), {}),
+    "torchvision_vgg": (vgg, vgg.VGG((1, 1), batch_norm=True, filters=(8, 16), units=16), {}),
+    "torchvision_squeezenet": (squeezenet, squeezenet.SqueezeNet(8, (((4, 8), (4, 8)),)), {}),
+    "torchvision_resnet": (resnet, resnet.ResNet((1, 2), width=8), {}),
+    "torchvision_densenet": (densenet, densenet.DenseNet((1, 2), 8, 8), {}),
+    "timm_resnet": (resnet, resnet.ResNet((1, 1), width=8, **resnet.RS), {}),
+    "timm_resnet_v2": (resnet_v2, resnet_v2.ResNetV2((1, 2), width=8, stem_width=8), {}),
+    "timm_mobilenet_v1": (mobilenet_v1, mobilenet_v1.MobileNetV1(8, ((8, 1), (16, 2))), {}),
     "timm_efficientnet": (efficientnet, EFFICIENTNET, {}),
     "timm_efficientnet_v2": (efficientnet_v2, EFFICIENTNET_V2, {}),
     "timm_mobilenet_v2": (mobilenet_v2, mobilenet_v2.MobileNetV2(((1, 8, 1, 1), (2, 8, 2, 2)), 8, 64), {}),
@@ -100,6 +115,8 @@ NETWORKS = {
 def _table(name: str, family: str) -> Table:
     if name == "plain_vit":
         return PLAIN_TABLE
+    if family == "vgg":
+        return classic.vgg((1, 1), batch_norm=True)
     return {"torchvision": torchvision, "timm": timm}[name.split("_")[0]].TABLES[family]
 
 
@@ -127,7 +144,8 @@ def test_answers_are_torchs(name: str) -> None:
 def test_every_table_of_torch_names_has_a_golden() -> None:
     """A table that nothing compares with torch would be a guess."""
     families = {
-        f"{origin}_{family}"
+        # A VGG's table is made from its depths, one function for all.
+        f"{origin}_{'vgg' if family.startswith('vgg') else family}"
         for origin in ("torchvision", "timm")
         for family in import_module(f"keras_imagenet.models.weights.{origin}").TABLES
     }
