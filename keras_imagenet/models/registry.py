@@ -11,9 +11,10 @@ family is a module beside this one, imported when one of its networks is built. 
   and the option's default None means: the variant's own.
 
 The network is a flat functional graph of built-in layers. Its input `images` is float [batch, height, width,
-channels], normalised; its output float32, the layer `logits` or, as features, `pool`. Layer names are stable, since
-checkpoints and weight converters hold on to them: `stem_conv`, `stem_norm`, `stage1_block1_conv1`,
-`stage1_block1_norm1`, ...: stages and blocks from 1, in the order of the graph.
+channels], normalised; its output float32 logits or features. The weights of the head are the layer `logits`, fresh
+where the classes differ; features are the layer `pool`. Layer names are stable, since checkpoints and weight
+converters hold on to them: `stem_conv`, `stem_norm`, `stage1_block1_conv1`, `stage1_block1_norm1`, ...: stages and
+blocks from 1, in the order of the graph.
 
 A new network is a tuple in VARIANTS and a row in catalogue.csv. Third parties call `register`, or declare an entry
 point of the group `keras_imagenet.models`: name = package.module:builder.
