@@ -107,6 +107,19 @@ def test_another_name_starts_the_group_afresh() -> None:
     assert settings.optimizer.weight_decay == 0.01
 
 
+def test_flags_are_text_and_become_what_the_setting_wants() -> None:
+    flags = [
+        ("data.channels", "1"),
+        ("data.size", "[8, 9]"),
+        ("model.weights", "5"),
+        ("runtime.xla", "true"),
+        ("train.clip_norm", "1e-1"),
+    ]
+    settings = recipes.load(None, flags)
+    assert (settings.data.channels, settings.data.size, settings.model.weights) == (1, (8, 9), Path("5"))
+    assert (settings.runtime.xla, settings.train.clip_norm) == (True, 0.1)
+
+
 def test_steps_take_back_epochs_from_below() -> None:
     settings = recipes.load("digits/simple_cnn", [("train.steps", "7")])
     assert (settings.train.steps, settings.train.epochs) == (7, None)

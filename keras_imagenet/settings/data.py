@@ -3,9 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from keras_imagenet.settings.group import Group
+
+
+def _number(value: object) -> object:
+    """A flag's text as the number it is; pydantic does this for int, but not for a literal."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Size = PositiveInt | tuple[PositiveInt, PositiveInt]
@@ -102,7 +108,7 @@ class DataSettings(Group):
     """Where the images come from."""
     size: Size | None = None
     """Height and width of the network's input in pixels: one number, or [height, width]. 224 if not given."""
-    channels: Literal[1, 3] | None = None
+    channels: Annotated[Literal[1, 3] | None, BeforeValidator(_number)] = None
     """1 for greyscale, 3 for RGB. 3 if not given."""
     fit: Literal["crop", "pad", "squash"] | None = None
     """How evaluation makes an image fit: cut the centre, add borders, or change its aspect. crop if not given."""

@@ -95,7 +95,9 @@ class StepSchedule(_Warmup):
 
 
 OptimizerSettings = Annotated[SGDSettings | AdamSettings, Field(discriminator="name")]
-ScheduleSettings = Annotated[ConstantSchedule | CosineSchedule | LinearSchedule | StepSchedule, Field(discriminator="name")]
+ScheduleSettings = Annotated[
+    ConstantSchedule | CosineSchedule | LinearSchedule | StepSchedule, Field(discriminator="name")
+]
 
 
 class LossSettings(Group):
