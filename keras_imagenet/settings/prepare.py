@@ -37,7 +37,7 @@ class PrepareSettings(Group):
     """Longest side in pixels; larger images are shrunk (Lanczos) and stored as JPEG."""
     quality: Annotated[int, Field(ge=1, le=100)] | None = None
     """JPEG quality of images stored anew, 90 if not given; without max_side, every image is stored anew where that is smaller."""
-    shard_size: PositiveInt = 1024
+    shard_size: PositiveInt = 4096
     """Images per shard."""
     shuffle: bool = True
     """Whether images are stored in random order; false keeps the order found, which reads faster from a spinning disk."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_imagenet.data.prepare.inputs import Item, Split, order_of_labels
+from keras_imagenet.data.sources.array_records import records_of
 from keras_imagenet.data.sources.labels import ClassList
 from keras_imagenet.data.sources.source import fingerprint
 from keras_imagenet.data.sources.tfds import find_builder, image_and_label
@@ -38,7 +39,8 @@ def open_tfds(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
         if suffix == "tfrecord":
             read_record, count = tfrecord_reader(files)
         elif suffix == "array_record":
-            read_record, count = _array_record_reader(info)
+            records = records_of(info)
+            read_record, count = records.__getitem__, len(records)
         else:
             raise DataError(f"{builder.data_dir}: is in {suffix}; must be array_record or tfrecord")
 
@@ -80,13 +82,6 @@ def tfrecord_reader(files: list[Path]) -> tuple[Callable[[int], bytes], int]:
         return os.pread(descriptors[file], length, offset)
 
     return read, len(table)
-
-
-def _array_record_reader(info) -> tuple[Callable[[int], bytes], int]:
-    from array_record.python.array_record_data_source import ArrayRecordDataSource
-
-    records = ArrayRecordDataSource(list(info.file_instructions))
-    return records.__getitem__, len(records)
 
 
 def _item(record: bytes, number: int, split: str, image: str, label: str, labels: list[int]) -> Item:

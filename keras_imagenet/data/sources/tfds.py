@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_imagenet.data.sources.array_records import Records, records_of
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, numbered, read_classes
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint
 from keras_imagenet.data.sources.splits import split
@@ -153,16 +153,12 @@ def _reordered(file: Path, found: ClassList) -> ClassList:
 
 
 def _open_split(builder: Any, name: str, found: ClassList, classes: ClassList, index: Path | None = None) -> Source:
-    from array_record.python.array_record_data_source import ArrayRecordDataSource
-
     image, label, _ = image_and_label(builder)
-    info = builder.info.splits[name]
-    records = ArrayRecordDataSource(list(info.file_instructions))
+    records = records_of(builder.info.splits[name])
     place = {identifier: number for number, identifier in enumerate(classes.identifiers)}
     new_label = np.array([place.get(key, number) for number, key in enumerate(found.identifiers)], np.int32)
-    files = [Path(instruction.filename) for instruction in info.file_instructions]
-    sizes = np.array([os.stat(file).st_size for file in files], np.int64)
-    print_of = fingerprint("records", [file.name for file in files], sizes, str(len(records)), classes.identifiers)
+    parts = [f"{part.file.name} {part.first} {part.count} {part.file.stat().st_size}" for part in records.parts]
+    print_of = fingerprint("records", parts, classes.identifiers)
     if index is not None:
         from keras_imagenet.data.sources.index import read_index
 
@@ -170,7 +166,7 @@ def _open_split(builder: Any, name: str, found: ClassList, classes: ClassList, i
     else:
         labels, names = _scan(records, label, builder, name, print_of), [f"{name}[{i}]" for i in range(len(records))]
     if len(labels) != len(records):
-        raise DataError(f"{files[0].parent}: {name} has {len(records)} images, but labels for {len(labels)}")
+        raise DataError(f"{builder.data_dir}: {name} has {len(records)} images, but labels for {len(labels)}")
     return Source(
         classes=classes.identifiers,
         class_names=classes.names,
@@ -181,7 +177,7 @@ def _open_split(builder: Any, name: str, found: ClassList, classes: ClassList, i
     )
 
 
-def record_reader(records: Any, image: str) -> Callable[[tf.Tensor], tf.Tensor]:
+def record_reader(records: Records, image: str) -> Callable[[tf.Tensor], tf.Tensor]:
     """index -> the bytes of one feature of a record: fetched through Python, without its lock while reading; parsed by TensorFlow."""
 
     def read(index: tf.Tensor) -> tf.Tensor:
@@ -194,7 +190,7 @@ def record_reader(records: Any, image: str) -> Callable[[tf.Tensor], tf.Tensor]:
     return read
 
 
-def _scan(records: Any, label: str, builder: Any, name: str, print_of: str) -> np.ndarray:
+def _scan(records: Records, label: str, builder: Any, name: str, print_of: str) -> np.ndarray:
     """Labels of all records, int32 [n], by one pass over them that is remembered in the user's cache folder."""
     from keras_imagenet.data.sources.index import remembered
 
@@ -204,7 +200,7 @@ def _scan(records: Any, label: str, builder: Any, name: str, print_of: str) -> n
         labels = np.empty(len(records), np.int32)
         wanted = {label: tf.io.FixedLenFeature([], tf.int64)}
         for begin in range(0, len(records), 1024):
-            batch = records.__getitems__(range(begin, min(begin + 1024, len(records))))
+            batch = [records[number] for number in range(begin, min(begin + 1024, len(records)))]
             labels[begin : begin + len(batch)] = tf.io.parse_example(tf.constant(batch), wanted)[label].numpy()
         return labels
 
