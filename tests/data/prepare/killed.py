@@ -28,6 +28,8 @@ def begin(settings: PrepareSettings) -> int:
         try:
             prepare(settings, report=lambda line: None)
             code = 0
+        except Exception as error:
+            print(repr(error), file=sys.stderr, flush=True)
         finally:
             os._exit(code)
     return process
@@ -45,13 +47,15 @@ def main(file: str, kills: str, advance: str) -> None:
     for _ in range(int(kills)):
         process = begin(settings)
         goal = shards(settings) + chance.randint(1, int(advance))
-        while shards(settings) < goal:
+        ended = 0
+        while shards(settings) < goal and not ended:
+            ended, status = os.waitpid(process, os.WNOHANG)
             time.sleep(0.002)
+        if ended:
+            sys.exit(f"ended with status {status} before it was killed")
         time.sleep(chance.uniform(0, 0.05))
         os.kill(process, signal.SIGKILL)
-        _, status = os.waitpid(process, 0)
-        if not os.WIFSIGNALED(status):
-            sys.exit(f"finished with status {status} before it was killed")
+        os.waitpid(process, 0)
         print(shards(settings), flush=True)
     _, status = os.waitpid(begin(settings), 0)
     sys.exit(os.waitstatus_to_exitcode(status))
