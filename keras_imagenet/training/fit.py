@@ -18,6 +18,7 @@ from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream, examine
 from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.models import freezing
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.models.weights.fitting import Fitted
 from keras_imagenet.output import Output
@@ -154,11 +155,13 @@ def prepare(settings: Settings, splits: sources.Splits, strategy: tf.distribute.
             mix=mixing.on_device(settings.augment),
             xla=settings.runtime.xla,
         )
+        factor = settings.optimizer.depth_factor
         trainer.compile(
             optimizers.build(
                 settings.optimizer,
                 network.trainable_variables,
                 clip_norm=settings.train.clip_norm,
+                rate_factors=freezing.depth_factors(network, factor) if factor < 1 else None,
                 precision=settings.runtime.precision,
             )
         )

@@ -1,6 +1,6 @@
 """Optimizers by name, each by its own formula, and which weights they decay."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 from keras import ops
@@ -13,11 +13,13 @@ def build(
     variables: Sequence[keras.Variable],
     *,
     clip_norm: float | None = None,
+    rate_factors: Mapping[str, float] | None = None,
     precision: str = "float32",
 ) -> keras.Optimizer:
     """The optimizer of the settings, built for `variables`; with dynamic loss scaling under mixed_float16.
 
-    clip_norm: largest norm of all gradients together; decay is not part of it.
+    clip_norm: largest norm of all gradients together; decay is not part of it. rate_factors: by a variable's path, what
+    its learning rate is multiplied by (adamw's decay keeps the full rate).
 
     Its learning rate is a variable that the train function sets at every step.
     """
@@ -35,6 +37,8 @@ def build(
         kind = keras.optimizers.AdamW if settings.name == "adamw" else keras.optimizers.Adam
         optimizer = kind(settings.learning_rate, **moments, **decay, global_clipnorm=clip_norm)
     optimizer.exclude_from_weight_decay(var_list=spared(variables, settings.decay_norm_and_bias))
+    if rate_factors:
+        _slow_down(optimizer, [rate_factors[variable.path] for variable in variables])
     if precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(variables)
@@ -44,6 +48,16 @@ def build(
 def spared(variables: Sequence[keras.Variable], decay_norm_and_bias: bool) -> list[keras.Variable]:
     """The variables that no decay is applied to: those of fewer than two axes, which are biases and norms, or none."""
     return [] if decay_norm_and_bias else [variable for variable in variables if len(variable.shape) < 2]
+
+
+def _slow_down(optimizer: keras.Optimizer, factors: Sequence[float]) -> None:
+    """Multiply the rate of each variable's step by its factor."""
+    update_step = optimizer.update_step
+
+    def slower(gradient, variable, learning_rate) -> None:
+        update_step(gradient, variable, learning_rate * factors[optimizer._get_variable_index(variable)])
+
+    optimizer.update_step = slower
 
 
 @keras.saving.register_keras_serializable("keras_imagenet")

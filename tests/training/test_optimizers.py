@@ -55,3 +55,21 @@ def test_clipping_scales_all_gradients_together_before_the_decay() -> None:
     found = descend(optimizers.build(settings, variables, clip_norm=0.5), variables, [1.0])
     # Four entries of 0.5 have norm 1, so each becomes 0.25.
     np.testing.assert_allclose(found[1], [2.75, 3.75], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_rate_factors_slow_a_variable_s_steps(name: str) -> None:
+    """Ten steps at a tenth of the rate, where the gradient stays the same and nothing decays."""
+    found = {}
+    for factor in (1.0, 0.1):
+        variables = weights()
+        settings = SGDSettings(momentum=0.0) if name == "sgd" else AdamSettings(name="adam")
+        factors = {variable.path: factor if variable.name == "kernel" else 1.0 for variable in variables}
+        optimizer = optimizers.build(settings, variables, rate_factors=factors)
+        optimizer.learning_rate.assign(0.01)
+        optimizer.apply([keras.ops.ones_like(variable) for variable in variables], variables)
+        found[factor] = [
+            start - variable.numpy() for start, variable in zip(([[1.0, -2.0]], [3.0, 4.0]), variables, strict=True)
+        ]
+    np.testing.assert_allclose(found[0.1][0] * 10, found[1.0][0], rtol=1e-4)
+    np.testing.assert_array_equal(found[0.1][1], found[1.0][1])
