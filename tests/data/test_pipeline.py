@@ -62,14 +62,13 @@ def checksum(batch) -> str:
 
 
 def test_threads_and_seeking_change_no_byte(photos: Path) -> None:
-    """Two epochs of 22 examples in batches of 8, over epoch borders."""
-    wanted = [checksum(next(batches)) for batches in [stream(photos, threads=1)] for _ in range(6)]
+    """Two epochs of 22 examples in batches of 8, over epoch borders; once from the start, once from the second batch."""
+    whole, later = stream(photos, threads=1), stream(photos, threads=8, first_step=1)
+    wanted = [checksum(next(whole)) for _ in range(6)]
     assert len(set(wanted)) == 6
-    for threads in (2, 8):
-        batches = stream(photos, threads=threads)
-        assert [checksum(next(batches)) for _ in range(6)] == wanted
-    for step in (1, 4):
-        assert checksum(next(stream(photos, first_step=step))) == wanted[step]
+    assert [checksum(next(later)) for _ in range(5)] == wanted[1:]
+    later.seek(4)
+    assert checksum(next(later)) == wanted[4]
 
 
 def test_an_epoch_holds_every_example_once(photos: Path) -> None:

@@ -1,0 +1,36 @@
+"""Counting: ties, padding and batch sizes."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_imagenet.serving.evaluate import Metrics, correct, count_correct
+
+
+def test_of_equal_logits_the_lower_index_comes_first() -> None:
+    """A network that answers the same for every class has top-1 1 / classes, not 1."""
+    labels = tf.range(6)
+    assert correct(labels, tf.zeros([6, 6]), 1).numpy().tolist() == [1, 0, 0, 0, 0, 0]
+    assert correct(labels, tf.zeros([6, 6]), 5).numpy().tolist() == [1, 1, 1, 1, 1, 0]
+
+
+def test_logits_that_are_not_finite_are_wrong() -> None:
+    assert correct(tf.constant([0]), tf.constant([[float("nan"), 0.0]]), 5).numpy().tolist() == [0]
+
+
+def test_top_k_agrees_with_a_sort() -> None:
+    random = np.random.default_rng(0)
+    logits, labels = random.normal(size=(200, 10)).astype(np.float32), random.integers(0, 10, 200)
+    ranked = np.argsort(-logits, axis=1)
+    for k in (1, 5):
+        wanted = [label in row[:k] for label, row in zip(labels, ranked, strict=True)]
+        assert correct(tf.constant(labels, tf.int32), tf.constant(logits), k).numpy().tolist() == wanted
+
+
+def test_rows_of_weight_0_count_for_nothing_even_where_they_are_not_finite() -> None:
+    labels, weights = tf.constant([1, 0, 1]), tf.constant([1.0, 1.0, 0.0])
+    logits = tf.constant([[0.0, 2.0], [0.0, 1.0], [float("nan"), 0.0]])
+    sums, confusion = count_correct(labels, logits, weights, 2)
+    metrics = Metrics.from_sums(sums.numpy())
+    assert (metrics.top1, metrics.top5, metrics.examples) == (0.5, 1.0, 2)
+    assert abs(metrics.loss - (np.log1p(np.exp(-2)) + np.log1p(np.exp(1))) / 2) < 1e-6
+    assert confusion.numpy().tolist() == [[0, 1], [0, 1]]

@@ -1,0 +1,50 @@
+"""Files appear whole or not at all; folders are found, made and refused in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from keras_imagenet import recipes, run_folder
+from keras_imagenet.errors import SettingsError
+from keras_imagenet.run_folder import RunFolder
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.json"
+    run_folder.write(file, "old")
+
+    def fail(beside: Path) -> None:
+        beside.write_text("half of")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        run_folder.write_with(file, fail)
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_new_run_takes_the_recipe_s_name_and_never_another_run_s_folder(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = recipes.load()
+    one, other = (run_folder.create(settings, "digits/simple_cnn").path for _ in range(2))
+    assert one != other
+    assert one.parent == other.parent == Path("runs")
+    assert one.name.startswith("digits-simple_cnn-")
+    assert run_folder.create(settings, "some/where/mine.yaml").path.name.startswith("mine-")
+
+
+def test_classes_keep_identifiers_and_names(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    run_folder.write_classes(folder.classes_file, ("n1", "n2"), ("a, b", "größe"))
+    assert folder.classes.identifiers == ("n1", "n2")
+    assert folder.classes.names == ("a, b", "größe")
+    run_folder.write_classes(folder.classes_file, ("cat", "dog"), ("cat", "dog"))
+    assert folder.classes_file.read_text() == "cat\ndog\n"
+
+
+def test_what_is_not_a_finished_run_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no such run folder"):
+        run_folder.opened(tmp_path / "nowhere")
+    (tmp_path / "settings.yaml").write_text("train: {epochs: 1}\n")
+    with pytest.raises(SettingsError, match=r"not a finished run: model\.keras is missing"):
+        run_folder.opened(tmp_path)
