@@ -2,6 +2,11 @@
 
 import ast
 import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,3 +52,89 @@ def test_pictures_are_small() -> None:
     limits = {"tensorboard.png": 300_000}
     for picture in (ROOT / "docs" / "pictures").glob("*.png"):
         assert picture.stat().st_size < limits.get(picture.name, 60_000), picture
+
+
+EDIT = re.compile(
+    r"^`(\S+)`, (new|at the end|before `[^\n]+`|instead of `[^\n]+`):\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def edited(text: str, how: str, addition: str) -> str:
+    """A file's text after an edit that a page describes; the line it names must be there once."""
+    if how == "new":
+        return addition
+    if how == "at the end":
+        return text + addition
+    kind, named = how.split(" `", 1)
+    lines = text.splitlines(keepends=True)
+    (at,) = (index for index, line in enumerate(lines) if line.strip() == named.removesuffix("`"))
+    indentation = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
+    added = [indentation + line if line.strip() else line for line in addition.splitlines(keepends=True)]
+    return "".join([*lines[:at], *added, *lines[at + (kind == "instead of") :]])
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory) -> Path:
+    """A copy of the project with every edit of docs/extending.md made."""
+    folder = tmp_path_factory.mktemp("extended")
+    shutil.copytree(ROOT / "keras_imagenet", folder / "keras_imagenet", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    for file, how, addition in EDIT.findall((ROOT / "docs" / "extending.md").read_text()):
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(edited("" if how == "new" else path.read_text(), how, addition))
+    return folder
+
+
+def scripts(language: str) -> list[str]:
+    """The blocks of docs/extending.md that are run, not put into a file."""
+    return [
+        text
+        for kind, text in BLOCK.findall(EDIT.sub("", (ROOT / "docs" / "extending.md").read_text()))
+        if kind == language
+    ]
+
+
+def run_in(folder: Path, program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_each_addition_takes_under_twenty_lines() -> None:
+    for file, _, addition in EDIT.findall((ROOT / "docs" / "extending.md").read_text()):
+        assert len(addition.splitlines()) < 20, file
+
+
+def test_networks_and_augmentation_work_as_written(extended: Path) -> None:
+    """One process does it all, since starting TensorFlow costs more: the network from outside, in Python and by an
+    entry point as pip writes it; the new row, whose counts are those of what is built; the augmentation's own tests."""
+    points = tomllib.loads(scripts("toml")[0])["project"]["entry-points"]["keras_imagenet.models"]
+    installed = extended / "tiny_cnn-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-cnn\nVersion: 1.0\n")
+    lines = [f"{name} = {place}" for name, place in points.items()]
+    (installed / "entry_points.txt").write_text("\n".join(["[keras_imagenet.models]", *lines, ""]))
+    program = """
+registry._registered.clear()
+assert registry.build("tiny_cnn", input_shape=(8, 8, 1), classes=3, dropout=0.5).output_shape == (None, 3)
+
+from keras_imagenet.models import macs
+row = registry.catalogue()["simple_cnn_deep"]
+network = registry.build(row.name, input_shape=(28, 28, 1), classes=10)
+assert (row.params_total, row.macs) == (network.count_params(), macs.count(network))
+
+import pytest
+assert pytest.main(["-q", "-p", "no:cacheprovider", "tests"]) == 0
+"""
+    run_in(extended, scripts("python")[0] + program)
+    assert (extended / "runs" / "tiny" / "metrics.json").exists()
+
+
+def test_all_three_additions_train_together(extended: Path) -> None:
+    (line,) = scripts("bash")
+    words = shlex.split(line.replace("\\\n", ""))
+    assert words[0] == "keras-imagenet"
+    run_in(extended, f"{scripts('python')[1]}\nfrom keras_imagenet.cli import main\nassert main({words[1:]!r}) == 0")
+    assert len((extended / "runs" / "all_three" / "history.csv").read_text().splitlines()) == 3
