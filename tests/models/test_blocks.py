@@ -1,0 +1,114 @@
+"""Shared blocks against their definitions, and what options of the ResNets change in the graph."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from keras_imagenet.models import blocks, registry, resnet
+
+rng = np.random.default_rng(0)
+
+
+def run(x: np.ndarray, block, training: bool = False) -> np.ndarray:
+    images = keras.Input(x.shape[1:])
+    return np.asarray(keras.Model(images, block(images))(x, training=training))
+
+
+def names(network: keras.Model, part: str) -> list[str]:
+    return [layer.name for layer in network.layers if part in layer.name]
+
+
+@pytest.mark.parametrize("size", [7, 8])
+def test_symmetric_padding_puts_the_first_window_s_centre_on_the_first_pixel(size):
+    """torch: output i is centred on pixel 2 i; TensorFlow's 'same' centres on 2 i + 1 where the size is even."""
+    x = rng.normal(size=(1, size, size, 1)).astype("float32")
+    images = keras.Input(x.shape[1:])
+    for padding, offset in (("symmetric", 0), ("same", 1 - size % 2)):
+        network = keras.Model(images, blocks.convolution(images, 1, 3, strides=2, padding=padding, name="conv"))
+        network.get_layer("conv").set_weights([np.eye(9)[4].reshape(3, 3, 1, 1)])  # the window's centre
+        np.testing.assert_allclose(network(x), x[:, offset::2, offset::2], atol=1e-6)
+
+
+def test_max_pooling_takes_windows_around_every_second_pixel():
+    x = rng.uniform(size=(1, 8, 7, 2)).astype("float32")
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    rows = [[padded[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3].max((1, 2)) for j in range(4)] for i in range(4)]
+    np.testing.assert_array_equal(
+        run(x, lambda t: blocks.max_pool(t, name="pool")), np.stack([np.stack(row, 1) for row in rows], 1)
+    )
+
+
+def test_blur_is_the_binomial_filter():
+    x = np.zeros((1, 5, 5, 1), "float32")
+    x[0, 2, 2, 0] = 16
+    expected = np.zeros((5, 5))
+    expected[1:4, 1:4] = np.outer([1, 2, 1], [1, 2, 1])
+    np.testing.assert_allclose(run(x, lambda t: blocks.blur(t, name="blur"))[0, ..., 0], expected)
+
+
+def test_stochastic_depth_drops_whole_examples_and_scales_the_kept():
+    keras.utils.set_random_seed(0)
+    x = np.ones((200, 2, 2, 3), "float32")
+    y = run(x, lambda t: blocks.stochastic_depth(t, 0.25, name="drop"), training=True).reshape(200, -1)
+    assert set(np.round(y[:, 0], 5)) == {0.0, np.float32(np.round(4 / 3, 5))}
+    assert (y == y[:, :1]).all()
+    assert 0.15 < (y[:, 0] == 0).mean() < 0.35
+    np.testing.assert_array_equal(run(x, lambda t: blocks.stochastic_depth(t, 0.25, name="drop")), x)
+
+
+def test_drop_rates_rise_linearly_from_zero():
+    np.testing.assert_allclose(blocks.linear_rates(0.3, 4), [0, 0.1, 0.2, 0.3])
+    assert blocks.linear_rates(0.3, 1) == [0.0]
+
+
+def test_squeeze_excite_weighs_channels_by_a_gate_of_their_means():
+    x = rng.normal(size=(2, 3, 3, 4)).astype("float32")
+    images = keras.Input(x.shape[1:])
+    network = keras.Model(images, blocks.squeeze_excite(images, 2, name="se"))
+    w1, b1, w2, b2 = (rng.normal(size=w.shape).astype("float32") for w in network.weights)
+    network.set_weights([w1, b1, w2, b2])
+    hidden = np.maximum(x.mean((1, 2)) @ w1[0, 0] + b1, 0)
+    gate = 1 / (1 + np.exp(-(hidden @ w2[0, 0] + b2)))
+    np.testing.assert_allclose(network(x), x * gate[:, None, None], rtol=1e-5)
+
+
+def tiny(**options) -> keras.Model:
+    variant = resnet.ResNet((2, 2), width=8)
+    return resnet.build(variant, input_shape=(32, 32, 3), classes=5, **options)
+
+
+def test_zero_last_norm_zeroes_the_last_gamma_of_each_block_only():
+    gammas = {
+        layer.name: float(np.max(layer.gamma))
+        for layer in tiny(zero_last_norm=True).layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    }
+    assert {name for name, gamma in gammas.items() if gamma == 0} == {
+        f"stage{stage}_block{block}_norm3" for stage in (1, 2) for block in (1, 2)
+    }
+    assert all(np.max(layer.gamma) == 1 for layer in tiny().layers if "norm3" in layer.name)
+
+
+def test_blur_pool_goes_before_every_strided_convolution_but_the_first():
+    network = tiny(blur_pool=True)
+    expected = {"stage2_block1_conv2_blur_pad", "stage2_block1_shortcut_conv_blur_pad"}
+    assert set(names(network, "blur_pad")) == expected
+    assert names(tiny(), "blur") == []
+
+
+def test_same_padding_needs_no_padding_layers():
+    assert names(tiny(padding="same"), "_pad") == []
+    assert "stem_conv_pad" in names(tiny(), "_pad")
+
+
+def test_squeeze_excite_can_be_added_and_taken_away():
+    assert len(names(tiny(squeeze_excite=4), "_se_scale")) == 4
+    network = registry.build("seresnet50", input_shape=(32, 32, 3), classes=5, squeeze_excite=0)
+    assert names(network, "_se_") == []
+
+
+def test_stochastic_depth_of_a_resnet_rises_to_the_last_block():
+    rates = {layer.name: layer.rate for layer in tiny(stochastic_depth=0.3).layers if "_drop" in layer.name}
+    assert rates == pytest.approx({"stage1_block2_drop": 0.1, "stage2_block1_drop": 0.2, "stage2_block2_drop": 0.3})
