@@ -43,7 +43,8 @@ def test_quoted_lines_stand_in_the_file_and_function_named(file: str, function: 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_and_pictures_lead_somewhere(page: Path) -> None:
-    missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    missing = [link for link in LINK.findall(text) if not (page.parent / link).exists()]
     assert not missing, f"{page}: {missing}"
 
 
@@ -138,3 +139,17 @@ def test_all_three_additions_train_together(extended: Path) -> None:
     assert words[0] == "keras-imagenet"
     run_in(extended, f"{scripts('python')[1]}\nfrom keras_imagenet.cli import main\nassert main({words[1:]!r}) == 0")
     assert len((extended / "runs" / "all_three" / "history.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.slow
+def test_serving_is_asked_as_written(command, digits_run: Path, tmp_path: Path) -> None:
+    """docs/serving.md: its blocks in a process that has TensorFlow and not this project."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "digits").symlink_to(digits_run)
+    done = command("export", "runs/digits", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    blocks = [text for kind, text in BLOCK.findall((ROOT / "docs" / "serving.md").read_text()) if kind == "python"]
+    program = "\n".join([*blocks, "import sys; assert 'keras_imagenet' not in sys.modules"])
+    printed = run_in(tmp_path, program)
+    assert "(1, 5)" in printed
+    assert str([str(digit) for digit in range(10)]) in printed
