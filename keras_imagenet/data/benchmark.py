@@ -1,0 +1,135 @@
+"""How fast the data path is, and where its time goes."""
+
+import json
+import resource
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_imagenet.data import augment, images, order
+from keras_imagenet.data.preset import Preset
+from keras_imagenet.data.sources import Source
+from keras_imagenet.settings import AugmentSettings
+
+STAGES = ("read", "decode", "augment", "batch")
+
+
+def pipeline(
+    source: Source,
+    preset: Preset,
+    settings: AugmentSettings,
+    *,
+    training: bool = True,
+    batch_size: int = 64,
+    threads: int = 2,
+    seconds: float = 5.0,
+    seed: int = 0,
+    output: Path | None = None,
+) -> dict[str, object]:
+    """Images per second of the whole pipeline, and each stage's share of its time.
+
+    The pipeline is run up to each stage in turn (read; decode, which holds crop and resampling; augment; batch), for
+    `seconds` each, twice round; a stage's share is the time it adds, 0 where that drowns in the noise of the machine.
+
+    Args:
+        source: where the images come from.
+        preset: size, kernel and channels.
+        settings: the augmentation; not used if not training.
+        training: random crops and augmentation, or evaluation's crop.
+        output: where to write the result as JSON, and beside it, as .png, the plot.
+
+    Returns:
+        images_per_second, milliseconds_per_image by stage, share by stage, memory_megabytes (the process' largest so far),
+        batch_size, threads, kernel, antialias, size.
+    """
+    steps = _stages(source, preset, settings, training)
+    streams = {stage: _stream(steps[stage], source, batch_size, threads, seed, stage) for stage in STAGES}
+    best = dict.fromkeys(STAGES, float("inf"))
+    for _ in range(2):
+        for stage, stream in streams.items():
+            best[stage] = min(best[stage], _seconds_per_image(stream, batch_size, seconds / 2))
+    before = 0.0
+    added = {}
+    for stage in STAGES:
+        added[stage] = max(best[stage] - before, 0.0)
+        before = max(best[stage], before)
+    result = {
+        "images_per_second": round(1 / best["batch"], 1),
+        "milliseconds_per_image": {stage: round(1000 * value, 4) for stage, value in added.items()},
+        "share": {stage: round(value / max(sum(added.values()), 1e-12), 3) for stage, value in added.items()},
+        "memory_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "batch_size": batch_size,
+        "threads": threads,
+        "kernel": preset.kernel,
+        "antialias": preset.antialias,
+        "size": list(preset.size),
+    }
+    if output is not None:
+        output.write_text(json.dumps(result, indent=2) + "\n")
+        plot(result, output.with_suffix(".png"))
+    return result
+
+
+def plot(result: dict, path: Path) -> None:
+    """Draw the stages of a result of `pipeline` as one bar of milliseconds per image."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 1.8), layout="constrained")
+    axes = figure.subplots()
+    start = 0.0
+    for stage, milliseconds in result["milliseconds_per_image"].items():
+        axes.barh(0, milliseconds, left=start, label=f"{stage} {result['share'][stage]:.0%}")
+        start += milliseconds
+    axes.set(yticks=[], xlabel=f"milliseconds per image ({result['images_per_second']:.0f} images/s)")
+    axes.legend(ncols=len(STAGES), loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
+    figure.savefig(path)
+
+
+def _stages(source: Source, preset: Preset, settings: AugmentSettings, training: bool) -> dict[str, Callable]:
+    """From each stage's name to a function of (index, seed) that goes as far as that stage."""
+    layers = augment.build(settings, preset) if training else []
+    crop = settings.random_resized_crop if training else None
+
+    def decode(index: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        image = source.read(index)
+        if crop is None:
+            return images.evaluation_crop(image, preset)
+        return images.random_resized_crop(image, seed, preset, crop.scale, crop.ratio)
+
+    def vary(index: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        example = {"images": decode(index, seed), "seeds": seed}
+        for layer in layers:
+            example = layer(example)
+        return example["images"]
+
+    return {"read": lambda index, seed: source.read(index), "decode": decode, "augment": vary, "batch": vary}
+
+
+def _stream(
+    step: Callable, source: Source, batch_size: int, threads: int, seed: int, stage: str
+) -> Iterator[tf.Tensor]:
+    """Endless; an item is a batch of images, or for the stages before it as many images' work without their pixels."""
+    plan = order.training_plan(0, max(batch_size, len(source.labels)), len(source.labels), seed)
+    rows = tf.data.Dataset.from_tensor_slices((plan.indices, plan.seeds.astype(np.int32))).repeat()
+
+    def act(index: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        result = step(index, seed)
+        return result if stage == "batch" else tf.size(result)
+
+    stream = rows.map(act, num_parallel_calls=threads, deterministic=True).batch(batch_size)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = max(threads, 2)
+    return iter(stream.with_options(options))
+
+
+def _seconds_per_image(stream: Iterator[tf.Tensor], batch_size: int, seconds: float) -> float:
+    for _ in range(2):
+        next(stream)
+    start, batches = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        next(stream)
+        batches += 1
+    return (time.perf_counter() - start) / (batches * batch_size)
