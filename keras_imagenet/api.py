@@ -246,7 +246,12 @@ def prepare(settings: PrepareSettings, *, output: Output | None = None, debug: b
 
 
 def data(
-    settings: Settings, *, file: Path | None = None, limit: int = 5000, output: Output | None = None, debug: bool = False
+    settings: Settings,
+    *,
+    file: Path | None = None,
+    limit: int = 5000,
+    output: Output | None = None,
+    debug: bool = False,
 ) -> dict[str, Any]:
     """Say what a data set holds, and draw a contact sheet of the first training batch before mixing, into `file`.
 

@@ -18,7 +18,7 @@ class _WeightDecay(Group):
     depth_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
     """For fine-tuning: each block learns at this share of the rate of the block behind it; the head at the full rate."""
     decay_norm_and_bias: bool = False
-    """Whether normalisation parameters and biases (every weight of fewer than two axes) are decayed too."""
+    """Whether normalisation parameters and biases (every weight that extends along one axis only) are decayed too."""
 
 
 class SGDSettings(_WeightDecay):

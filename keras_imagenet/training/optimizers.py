@@ -46,8 +46,8 @@ def build(
 
 
 def spared(variables: Sequence[keras.Variable], decay_norm_and_bias: bool) -> list[keras.Variable]:
-    """The variables that no decay is applied to: those of fewer than two axes, which are biases and norms, or none."""
-    return [] if decay_norm_and_bias else [variable for variable in variables if len(variable.shape) < 2]
+    """The variables that no decay is applied to: biases, norms and layer scales, which extend along one axis; or none."""
+    return [] if decay_norm_and_bias else [v for v in variables if sum(size > 1 for size in v.shape) < 2]
 
 
 def _slow_down(optimizer: keras.Optimizer, factors: Sequence[float]) -> None:

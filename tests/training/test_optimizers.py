@@ -9,7 +9,7 @@ from keras_imagenet.training import optimizers
 
 
 def weights() -> tuple[keras.Variable, keras.Variable]:
-    return keras.Variable([[1.0, -2.0]], name="kernel"), keras.Variable([3.0, 4.0], name="bias")
+    return keras.Variable([[1.0, -2.0], [0.5, 2.0]], name="kernel"), keras.Variable([3.0, 4.0], name="bias")
 
 
 def descend(optimizer: keras.Optimizer, variables, rates) -> list[np.ndarray]:
@@ -26,7 +26,7 @@ def test_sgd_keeps_the_rate_out_of_the_velocity_and_the_decay_in_the_gradient(ne
     variables = weights()
     settings = SGDSettings(momentum=0.9, nesterov=nesterov, weight_decay=0.01)
     found = descend(optimizers.build(settings, variables), variables, rates := [0.1, 0.01, 0.2])
-    for value, start, decay in zip(found, ([[1.0, -2.0]], [3.0, 4.0]), (0.01, 0.0), strict=True):
+    for value, start, decay in zip(found, ([[1.0, -2.0], [0.5, 2.0]], [3.0, 4.0]), (0.01, 0.0), strict=True):
         w, v = np.array(start), 0.0
         for step, rate in enumerate(rates):
             g = 0.5 + step + decay * w
@@ -40,7 +40,7 @@ def test_adamw_decays_kernels_by_rate_times_weight_decay_and_spares_biases() -> 
     optimizer = optimizers.build(AdamSettings(name="adamw", weight_decay=0.1), variables)
     optimizer.learning_rate.assign(0.01)
     optimizer.apply([keras.ops.zeros_like(variable) for variable in variables], variables)
-    np.testing.assert_allclose(variables[0].numpy(), np.array([[1.0, -2.0]]) * (1 - 0.01 * 0.1), rtol=1e-6)
+    np.testing.assert_allclose(variables[0].numpy(), np.array([[1.0, -2.0], [0.5, 2.0]]) * (1 - 0.01 * 0.1), rtol=1e-6)
     np.testing.assert_array_equal(variables[1].numpy(), [3.0, 4.0])
 
 
@@ -49,12 +49,18 @@ def test_decay_norm_and_bias_spares_nothing() -> None:
     assert optimizers.spared(weights(), decay_norm_and_bias=True) == []
 
 
+def test_layer_scales_are_spared_like_biases() -> None:
+    """ConvNeXt's and DeiT's factors on residual branches, [1, 1, 1, channels] here."""
+    scale = keras.Variable(np.ones((1, 1, 1, 8)), name="scale")
+    assert optimizers.spared([scale], decay_norm_and_bias=False) == [scale]
+
+
 def test_clipping_scales_all_gradients_together_before_the_decay() -> None:
     variables = weights()
     settings = SGDSettings(learning_rate=1.0, momentum=0.0)
     found = descend(optimizers.build(settings, variables, clip_norm=0.5), variables, [1.0])
-    # Four entries of 0.5 have norm 1, so each becomes 0.25.
-    np.testing.assert_allclose(found[1], [2.75, 3.75], rtol=1e-6)
+    # Six entries of 0.5 have norm sqrt(1.5), which becomes 0.5.
+    np.testing.assert_allclose(found[1], np.array([3.0, 4.0]) - 0.25 / np.sqrt(1.5), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])
@@ -69,7 +75,8 @@ def test_rate_factors_slow_a_variable_s_steps(name: str) -> None:
         optimizer.learning_rate.assign(0.01)
         optimizer.apply([keras.ops.ones_like(variable) for variable in variables], variables)
         found[factor] = [
-            start - variable.numpy() for start, variable in zip(([[1.0, -2.0]], [3.0, 4.0]), variables, strict=True)
+            start - variable.numpy()
+            for start, variable in zip(([[1.0, -2.0], [0.5, 2.0]], [3.0, 4.0]), variables, strict=True)
         ]
     np.testing.assert_allclose(found[0.1][0] * 10, found[1.0][0], rtol=1e-4)
     np.testing.assert_array_equal(found[0.1][1], found[1.0][1])
