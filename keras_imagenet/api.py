@@ -175,6 +175,51 @@ def export(
     return result
 
 
+def benchmark(
+    settings: Settings,
+    *,
+    evaluation: bool = False,
+    seconds: float = 5.0,
+    file: Path | None = None,
+    output: Output | None = None,
+    debug: bool = False,
+) -> dict[str, Any]:
+    """Images per second of a recipe's data path, and each stage's share; as JSON and a plot beside it in `file`."""
+    output = output or Output.standard()
+    if seconds <= 0:
+        raise SettingsError(f"--seconds {seconds:g}: must be above 0")
+    splits = sources.open_source(settings.data.source)
+    source = (splits.validation if evaluation else splits.train) or splits.train or splits.validation
+    runtime.start(settings.runtime, None, debug=debug)
+    from keras_imagenet.data import benchmark as benchmarking
+
+    try:
+        result = benchmarking.pipeline(
+            source,
+            networks.preset_of(settings, networks.origin_of(settings)),
+            settings.augment,
+            training=not evaluation,
+            batch_size=settings.train.batch_size,
+            threads=runtime.threads(settings.runtime),
+            seconds=seconds,
+            seed=settings.runtime.seed,
+            output=file,
+        )
+    except OSError as error:
+        raise SettingsError(f"--output {file}: cannot be written: {error.strerror}") from error
+    stages = ", ".join(f"{stage} {share:.0%}" for stage, share in result["share"].items())
+    height, width = result["size"]
+    output.result(
+        result,
+        [
+            f"{result['images_per_second']:.0f} images/s at {height}x{width}, kernel {result['kernel']}, "
+            f"{result['threads']} threads, batches of {result['batch_size']}",
+            f"time: {stages}; this process held at most {result['memory_megabytes']} MiB",
+        ],
+    )
+    return result
+
+
 def describe(
     name: str, *, batch_size: int = 32, picture: str | None = None, output: Output | None = None, debug: bool = False
 ) -> dict[str, Any]:

@@ -142,6 +142,24 @@ def prepare(parsed: argparse.Namespace, overrides: Overrides) -> None:
     api.prepare(read(vars(parsed)), output=_output(parsed), debug=parsed.debug)
 
 
+def benchmark(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """Measure the data path."""
+    from pathlib import Path
+
+    from keras_imagenet import api, recipes
+
+    settings = recipes.load(parsed.config or recipes.DEFAULT_RECIPE, overrides)
+    file = Path(parsed.output) if parsed.output else None
+    api.benchmark(
+        settings,
+        evaluation=parsed.evaluation,
+        seconds=parsed.seconds,
+        file=file,
+        output=_output(parsed),
+        debug=parsed.debug,
+    )
+
+
 def runs(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """Compare run folders."""
     from keras_imagenet.serving.runs import table
@@ -220,6 +238,15 @@ def _parser() -> argparse.ArgumentParser:
 
     child = command("prepare", prepare, "write tars, a folder or a TFDS set as seekable shards, every image checked")
     child.more_options = _prepare_options
+
+    child = command("benchmark", benchmark, "measure how fast a recipe's images come", takes_settings=True)
+    child.add_argument(
+        "what", choices=["pipeline"], metavar="pipeline", help="reading, decoding, augmenting and batching"
+    )
+    child.add_argument("--config", metavar="RECIPE", help="a recipe by path or by name")
+    child.add_argument("--evaluation", action="store_true", help="evaluation's crop instead of training's")
+    child.add_argument("--seconds", type=float, default=5.0, metavar="S", help="for each stage (default: 5)")
+    child.add_argument("--output", metavar="FILE.json", help="write the result there, and a plot beside it")
 
     child = command("runs", runs, "compare run folders")
     child.add_argument(

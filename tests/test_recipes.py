@@ -1,5 +1,6 @@
 """Recipes are found, merged and checked; every mistake is one line that says where, what, and what would be right."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,12 @@ def test_the_schema_describes_every_setting() -> None:
 
     assert all(setting_names().values()), [name for name, text in setting_names().items() if not text]
     assert "base" in recipes.json_schema()["properties"]
+
+
+def test_recipes_name_the_schema_that_the_command_prints() -> None:
+    """`keras-imagenet schema > configs/schema.json` after a setting has changed."""
+    folder = recipes.recipe_folder()
+    assert json.loads((folder / "schema.json").read_text()) == recipes.json_schema()
+    for name in recipes.recipe_names():
+        first = (folder / f"{name}.yaml").read_text().splitlines()[0]
+        assert first == "# yaml-language-server: $schema=../schema.json", name

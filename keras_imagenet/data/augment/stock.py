@@ -32,9 +32,8 @@ def _layer(index: int, setting: KerasCVLayer) -> "keras.layers.Layer":
     ]
     where = f"augment.keras_cv.{index}"
     if setting.name not in names:
-        raise SettingsError(
-            f"{where}.name = {setting.name}: no augmentation layer of KerasCV{nearest(setting.name, names) or ': ' + ', '.join(sorted(names))}"
-        )
+        hint = nearest(setting.name, names) or f": {', '.join(sorted(names))}"
+        raise SettingsError(f"{where}.name = {setting.name}: no augmentation layer of KerasCV{hint}")
     if setting.name in ("MixUp", "CutMix", "FourierMix"):
         raise SettingsError(f"{where}.name = {setting.name}: mixes labels too; use augment.mixing")
     try:
