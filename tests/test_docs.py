@@ -152,4 +152,4 @@ def test_serving_is_asked_as_written(command, digits_run: Path, tmp_path: Path) 
     program = "\n".join([*blocks, "import sys; assert 'keras_imagenet' not in sys.modules"])
     printed = run_in(tmp_path, program)
     assert "(1, 5)" in printed
-    assert str([str(digit) for digit in range(10)]) in printed
+    assert len(re.findall(r"^\d\.\d{4} \d$", printed, re.MULTILINE)) == 5
