@@ -31,7 +31,6 @@ class ServedClassifier(tf.Module):
         self._preset = preset
         self._weights = [variable.value for variable in network.variables]
         self.class_names = tf.constant(list(classes))
-        self.preset_json = tf.constant(preset.model_dump_json())
         self.image_bytes = tf.function(
             self._image_bytes, input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")]
         )
