@@ -197,6 +197,17 @@ def test_a_loss_that_is_not_finite_stops_the_run(command, tmp_path: Path) -> Non
     assert not list(tmp_path.glob("run/checkpoints/*"))
 
 
+def test_benchmark_says_how_fast_images_come(command, tmp_path: Path) -> None:
+    file = tmp_path / "speed.json"
+    done = command("benchmark", "pipeline", "--seconds", "0.2", "--output", file, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found == json.loads(file.read_text())
+    assert found["images_per_second"] > 0
+    assert set(found["share"]) == {"read", "decode", "augment", "batch"}
+    assert file.with_suffix(".png").exists()
+
+
 def test_runs_compares_run_folders(digits_run: Path, capsys) -> None:
     assert main(["runs", str(digits_run.parent), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)

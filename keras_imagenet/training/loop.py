@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,10 +71,9 @@ def train(
             checkpoints.Progress(trainer.step_number, state.seconds, **state.progress_of_data()),
         )
 
-    with Signals().watching() as signals:
-        callbacks.on_train_begin()
+    with Signals().watching() as signals, _displayed(callbacks):
         for epoch, end in enumerate(course.epoch_ends):
-            if epoch < len(state.rows):
+            if epoch < len(state.rows) or _patience_is_out(state.rows, course.patience):
                 continue
             callbacks.on_epoch_begin(epoch)
             epoch_started = time.perf_counter()
@@ -82,17 +82,11 @@ def train(
                 callbacks.on_train_batch_end(trainer.step_number - 1)
                 if signals.caught or deadline.passed():
                     save()
-                    callbacks.on_train_end()
                     if signals.caught:
-                        raise Interrupted(
-                            f"interrupted at step {trainer.step_number}; its state is saved", signals.caught
-                        )
+                        step = trainer.step_number
+                        raise Interrupted(f"interrupted at step {step}; its state is saved", signals.caught)
                     return False
-                if (
-                    course.checkpoint_steps
-                    and trainer.step_number % course.checkpoint_steps == 0
-                    and trainer.step_number < end
-                ):
+                if course.checkpoint_steps and trainer.step_number % course.checkpoint_steps == 0:
                     save()
             row, confusion = _end_epoch(trainer, evaluate, state, time.perf_counter() - epoch_started)
             state.rows.append(row)
@@ -101,10 +95,17 @@ def train(
             if best_row(state.rows) is row:
                 checkpoints.save_best(folder.checkpoints, trainer)
             save()
-            if _patience_is_out(state.rows, course.patience):
-                break
-        callbacks.on_train_end()
     return True
+
+
+@contextmanager
+def _displayed(callbacks: keras.callbacks.CallbackList) -> Iterator[None]:
+    """Monitors open before the first step, and closed whichever way the run ends: a bar left open hides the cursor."""
+    callbacks.on_train_begin()
+    try:
+        yield
+    finally:
+        callbacks.on_train_end()
 
 
 def _end_epoch(trainer: Trainer, evaluate: Evaluate, state: State, seconds: float) -> tuple[Row, np.ndarray | None]:
