@@ -5,6 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from keras_imagenet.data.augment.seeds import fold
+from keras_imagenet.data.images.branches import apart
 from keras_imagenet.data.images.decoding import decode, on_format
 from keras_imagenet.data.images.jpeg import cut_jpeg, cut_upright_jpeg, starts_with_tables
 from keras_imagenet.data.images.resample import margin, resample
@@ -135,7 +136,7 @@ def _cut(image: tf.Tensor, preset: Preset, box_of: Callable[[tf.Tensor], tf.Tens
         part, box = tf.cond(
             starts_with_tables(image),
             lambda: cut_upright_jpeg(image, preset.size, window_of),
-            lambda: on_format(image, lambda: cut_jpeg(image, preset.size, window_of), from_pixels),
+            apart(lambda: on_format(image, lambda: cut_jpeg(image, preset.size, window_of), from_pixels)),
         )
     else:
         part, box = from_pixels(image)

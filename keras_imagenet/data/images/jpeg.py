@@ -8,6 +8,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from keras_imagenet.data.images import exif
+from keras_imagenet.data.images.branches import apart
 from keras_imagenet.data.images.declared import assert_size
 
 _ACCURATE = "INTEGER_ACCURATE"
@@ -96,7 +97,7 @@ def _at_scale(
     def coarse() -> tuple[tf.Tensor, tf.Tensor]:
         return tf.switch_case(halvings - 1, [lambda ratio=ratio: scaled(ratio) for ratio in (2, 4, 8)])
 
-    return tf.cond(halvings > 0, coarse, fine)
+    return tf.cond(halvings > 0, apart(coarse), fine)
 
 
 def _stored_size(encoded: tf.Tensor) -> tf.Tensor:

@@ -12,6 +12,8 @@ from typing import Literal
 
 import tensorflow as tf
 
+from keras_imagenet.data.images.branches import apart
+
 Kernel = Literal["area", "bilinear", "bicubic"]
 Size = tuple[int, int] | tf.Tensor
 
@@ -38,7 +40,7 @@ def resample(image: tf.Tensor, box: tf.Tensor, size: Size, kernel: Kernel, antia
     return tf.cond(
         tf.reduce_all(box == whole) & tf.reduce_all(extent[:2] >= size),
         lambda: _averaged(image, size),
-        lambda: _weighted(image, box, size, kernel, antialias),
+        apart(lambda: _weighted(image, box, size, kernel, antialias)),
     )
 
 
