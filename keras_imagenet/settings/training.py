@@ -16,7 +16,7 @@ class _WeightDecay(Group):
     weight_decay: NonNegativeFloat = 0.0
     """Coefficient of the decay; what it is applied to, decay_norm_and_bias says."""
     depth_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """For fine-tuning: each block learns at this share of the rate of the block behind it; the head at the full rate."""
+    """For fine-tuning: each block learns at this share of the rate of the block behind it, decay included; the head at the full rate."""
     decay_norm_and_bias: bool = False
     """Whether normalisation parameters and biases (every weight that extends along one axis only) are decayed too."""
 

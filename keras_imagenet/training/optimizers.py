@@ -19,7 +19,7 @@ def build(
     """The optimizer of the settings, built for `variables`; with dynamic loss scaling under mixed_float16.
 
     clip_norm: largest norm of all gradients together; decay is not part of it. rate_factors: by a variable's path, what
-    its learning rate is multiplied by (adamw's decay keeps the full rate).
+    its learning rate is multiplied by, in the decay too.
 
     Its learning rate is a variable that the train function sets at every step.
     """
@@ -51,11 +51,15 @@ def spared(variables: Sequence[keras.Variable], decay_norm_and_bias: bool) -> li
 
 
 def _slow_down(optimizer: keras.Optimizer, factors: Sequence[float]) -> None:
-    """Multiply the rate of each variable's step by its factor."""
-    update_step = optimizer.update_step
+    """Multiply the rate of each variable's step, and of its decay, by its factor."""
+    update_step, decay = optimizer.update_step, optimizer.weight_decay
+    optimizer.weight_decay = None  # Keras' own decay knows one rate only; the same formula stands below.
 
     def slower(gradient, variable, learning_rate) -> None:
-        update_step(gradient, variable, learning_rate * factors[optimizer._get_variable_index(variable)])
+        rate = learning_rate * factors[optimizer._get_variable_index(variable)]
+        if decay and optimizer._use_weight_decay(variable):
+            optimizer.assign_sub(variable, variable * ops.cast(decay * rate, variable.dtype))
+        update_step(gradient, variable, rate)
 
     optimizer.update_step = slower
 

@@ -80,3 +80,29 @@ def test_rate_factors_slow_a_variable_s_steps(name: str) -> None:
         ]
     np.testing.assert_allclose(found[0.1][0] * 10, found[1.0][0], rtol=1e-4)
     np.testing.assert_array_equal(found[0.1][1], found[1.0][1])
+
+
+def test_rate_factors_slow_adamw_s_decay_too() -> None:
+    """A layer at a tenth of the rate is decayed by a tenth (arXiv:2106.08254 as timm trains it); biases by nothing."""
+    variables = weights()
+    factors = {variable.path: 0.1 for variable in variables}
+    settings = AdamSettings(name="adamw", weight_decay=0.5)
+    optimizer = optimizers.build(settings, variables, rate_factors=factors)
+    optimizer.learning_rate.assign(0.01)
+    optimizer.apply([keras.ops.zeros_like(variable) for variable in variables], variables)
+    decayed = np.array([[1.0, -2.0], [0.5, 2.0]]) * (1 - 0.1 * 0.01 * 0.5)
+    np.testing.assert_allclose(variables[0].numpy(), decayed, rtol=1e-6)
+    np.testing.assert_array_equal(variables[1].numpy(), [3.0, 4.0])
+
+
+def test_rate_factors_of_one_change_nothing() -> None:
+    """Adam's moments, decay and clipping come to the same numbers as without factors."""
+    found = {}
+    for factors in (None, 1.0):
+        variables = weights()
+        by_path = factors and {variable.path: factors for variable in variables}
+        settings = AdamSettings(name="adamw", weight_decay=0.5)
+        optimizer = optimizers.build(settings, variables, clip_norm=1.0, rate_factors=by_path)
+        found[factors] = descend(optimizer, variables, [0.1, 0.01])
+    for plain, slowed in zip(found[None], found[1.0], strict=True):
+        np.testing.assert_allclose(slowed, plain, rtol=1e-6)
