@@ -63,17 +63,13 @@ def dry_run(settings: Settings, *, output: Output | None = None, debug: bool = F
     networks.require_known(settings.model.name)
     splits = sources.open_source(settings.data.source)
     strategy = runtime.start(settings.runtime, None, debug=debug)
-    from keras_imagenet.training import fit as training
+    from keras_imagenet.training.dry_run import try_one_batch
+    from keras_imagenet.training.facts import facts
 
-    run, memory = training.try_one_batch(settings, splits, strategy, output)
-    resolved = run.settings.model_dump(mode="json")
-    lines = [recipes.to_yaml(run.settings).rstrip(), *training.facts(run), memory.line]
-    content = {
-        "settings": resolved,
-        "steps": run.course.total_steps,
-        "memory": asdict(memory),
-        "facts": training.facts(run),
-    }
+    run, memory = try_one_batch(settings, splits, strategy, output)
+    resolved, said = run.settings.model_dump(mode="json"), facts(run)
+    lines = [recipes.to_yaml(run.settings).rstrip(), *said, memory.line]
+    content = {"settings": resolved, "steps": run.course.total_steps, "memory": asdict(memory), "facts": said}
     output.result(content, lines)
     return content
 

@@ -1,9 +1,6 @@
 """Settings to a finished run folder."""
 
-import resource
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,62 +8,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet import networks, recipes, run_folder, runtime
-from keras_imagenet.data import mixing, order, pipeline, sources
+from keras_imagenet import recipes, run_folder, runtime
+from keras_imagenet.data import pipeline, sources
 from keras_imagenet.data.images import decode
-from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream, examine
 from keras_imagenet.errors import DataError, SettingsError
-from keras_imagenet.models import freezing
-from keras_imagenet.models.weights import Origin
-from keras_imagenet.models.weights.fitting import Fitted
 from keras_imagenet.output import Output
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.serving.evaluate import Evaluator, Metrics
 from keras_imagenet.settings import Settings
-from keras_imagenet.training import checkpoints, loop, monitors, optimizers, schedules
+from keras_imagenet.training import checkpoints, loop, monitors
+from keras_imagenet.training.facts import facts
 from keras_imagenet.training.guards import Deadline
-from keras_imagenet.training.trainer import Trainer, seed_replicas
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run is made of, before its first step."""
-
-    settings: Settings
-    preset: Preset
-    training: Source
-    validation: Source | None
-    strategy: tf.distribute.Strategy
-    trainer: Trainer
-    course: loop.Course
-    started_from: str
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes. weights: the network's. optimizer: its state. process: the most that this process has held, step included."""
-
-    weights: int
-    optimizer: int
-    process: int
-
-    @classmethod
-    def now(cls, run: Run) -> "Memory":
-        """Measured after a step."""
-        sizes = [
-            sum(int(np.prod(v.shape)) * 4 for v in owner.variables)
-            for owner in (run.trainer.network, run.trainer.optimizer)
-        ]
-        # Linux counts the peak in units of 1,024 bytes.
-        return cls(*sizes, process=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
-
-    @property
-    def line(self) -> str:
-        """In words."""
-        weights, state, process = (f"{size / 2**20:,.0f} MiB" for size in (self.weights, self.optimizer, self.process))
-        return f"memory: weights {weights}, optimizer {state}, this process at most {process} with one step at this batch size"
+from keras_imagenet.training.run import Run, open_data, prepare
 
 
 def fit(
@@ -90,7 +45,7 @@ def fit(
     for line in facts(run):
         output.say(line)
     output.say(f"run folder: {folder.path}" + (f", going on from step {progress.step}" if progress.step else ""))
-    batches, validation = _open_data(run, progress, output)
+    batches, validation = open_data(run, progress, output)
     evaluate = _evaluation(run, validation)
     shown = [
         monitors.TensorBoard(folder.tensorboard, settings.train.summary_steps),
@@ -117,129 +72,9 @@ def fit(
     return _finish(run, folder, state, evaluate, validation)
 
 
-def prepare(settings: Settings, splits: sources.Splits, strategy: tf.distribute.Strategy) -> Run:
-    """Network, optimizer and the run's length, checked against data and devices. Raises SettingsError or DataError."""
-    training = splits.train
-    if training is None or len(training.labels) == 0:
-        raise DataError(
-            "data.source: there are no training examples, only a validation split; `keras-imagenet evaluate` measures on it"
-        )
-    batch_size, replicas = settings.train.batch_size, strategy.num_replicas_in_sync
-    for key in ("batch_size", "evaluation_batch_size"):
-        size = getattr(settings.train, key) or batch_size
-        if size % replicas:
-            raise SettingsError(f"train.{key} = {size}: must be divisible by the number of replicas ({replicas})")
-    share = settings.train.batch_size // replicas
-    if settings.augment.mixing is not None and share % mixing.GROUP:
-        raise SettingsError(
-            f"train.batch_size: each replica's {share} examples must be a multiple of {mixing.GROUP} for augment.mixing"
-        )
-    origin = networks.origin_of(settings)
-    image_preset = networks.preset_of(settings, origin)
-    settings = settings.model_copy(update={"data": settings.data.model_copy(update=dict(image_preset))})
-    course = _course(settings, len(training.labels))
-    schedule = schedules.build(
-        settings.schedule,
-        settings.optimizer.learning_rate,
-        batch_size=batch_size,
-        steps_per_epoch=len(training.labels) / batch_size,
-        total_steps=course.total_steps,
-    )
-    with strategy.scope():
-        network, fitted = networks.build(settings, image_preset, origin, training.classes)
-        trainer = Trainer(
-            network,
-            image_preset,
-            schedule=schedule,
-            label_smoothing=settings.loss.label_smoothing,
-            mix=mixing.on_device(settings.augment),
-            xla=settings.runtime.xla,
-        )
-        factor = settings.optimizer.depth_factor
-        trainer.compile(
-            optimizers.build(
-                settings.optimizer,
-                network.trainable_variables,
-                clip_norm=settings.train.clip_norm,
-                rate_factors=freezing.depth_factors(network, factor) if factor < 1 else None,
-                precision=settings.runtime.precision,
-            )
-        )
-        seed_replicas(network, strategy)
-    return Run(
-        settings, image_preset, training, splits.validation, strategy, trainer, course, _started_from(origin, fitted)
-    )
-
-
-def try_one_batch(
-    settings: Settings, splits: sources.Splits, strategy: tf.distribute.Strategy, output: Output
-) -> tuple[Run, Memory]:
-    """Prepare a run and make one step of it, for what that shows: whether it works, and the memory it takes."""
-    run = prepare(settings, splits, strategy)
-    start = checkpoints.Progress(0, 0.0, run.training.fingerprint)
-    batches, validation = _open_data(run, start, output)
-    run.trainer.make_train_function()(batches)
-    if validation is not None:
-        next(validation)
-    return run, Memory.now(run)
-
-
-def facts(run: Run) -> list[str]:
-    """The values that will act, in a few lines."""
-    settings, trainer, n = run.settings, run.trainer, len(run.training.labels)
-    batch_size, replicas = settings.train.batch_size, run.strategy.num_replicas_in_sync
-    warmup = round(settings.schedule.warmup_epochs * n / batch_size)
-    reference = settings.schedule.reference_batch
-    peak = schedules.scaled(settings.optimizer.learning_rate, batch_size, reference)
-    scaling = f" ({settings.optimizer.learning_rate:g} for a batch of {reference})" if reference else ""
-    variables = trainer.network.trainable_variables
-    decayed = len(variables) - len(optimizers.spared(variables, settings.optimizer.decay_norm_and_bias))
-    sparing = "" if settings.optimizer.decay_norm_and_bias else "; biases and norms are spared"
-    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    device_names = ", ".join(device.name.rpartition("/device:")[2] for device in devices)
-    validation = f"{len(run.validation.labels):,} to validate on" if run.validation else "none to validate on"
-    return [
-        f"data: {settings.data.source.name}, {n:,} examples to train on, {validation}, {len(run.training.classes):,} classes",
-        f"model: {settings.model.name}, input {'x'.join(map(str, run.preset.input_shape))}, "
-        f"{trainer.network.count_params():,} parameters, {run.started_from}",
-        f"batches: {batch_size} examples, {batch_size // replicas} on each of {replicas} replica(s); "
-        f"{n / batch_size:.1f} steps an epoch, {run.course.total_steps:,} in all",
-        f"learning rate: {settings.optimizer.name}, peak {peak:g}{scaling}, {settings.schedule.name} "
-        f"after {warmup} steps of warm-up",
-        f"weight decay: {settings.optimizer.weight_decay:g} on {decayed} of {len(variables)} weights{sparing}",
-        f"runtime: {settings.runtime.precision} on {device_names}, {runtime.threads(settings.runtime)} reading threads, "
-        f"seed {settings.runtime.seed}; {pipeline.describe_exactness(settings.augment)}",
-    ]
-
-
 def resume_command(folder: RunFolder) -> str:
     """The command that goes on with a run."""
     return f"keras-imagenet fit --config {folder.settings_file} --runtime.run_folder {folder.path}"
-
-
-def _started_from(origin: Origin | None, fitted: Fitted | None) -> str:
-    """What the network's weights were before the first step, in words."""
-    if origin is None or fitted is None:
-        return "fresh"
-    changes = {
-        "a new head": fitted.new_head,
-        "an adapted stem": fitted.channels,
-        "interpolated positions": fitted.positions,
-    }
-    made = [what for what, done in changes.items() if done]
-    return f"from {origin.location or 'keras.applications'} ({origin.origin})" + (
-        f" with {', '.join(made)}" if made else ""
-    )
-
-
-def _course(settings: Settings, n: int) -> loop.Course:
-    """Steps at which epochs end; the last may be shorter."""
-    batch_size, epochs = settings.train.batch_size, settings.train.length_in_epochs
-    total = settings.train.steps if epochs is None else order.steps_until(epochs, n, batch_size)
-    ends: list[int] = []
-    while not ends or ends[-1] < total:
-        ends.append(min(order.steps_until(len(ends) + 1, n, batch_size), total))
-    return loop.Course(ends, settings.train.checkpoint_steps, settings.train.patience)
 
 
 def _resume(run: Run, folder: RunFolder) -> checkpoints.Progress:
@@ -279,36 +114,6 @@ def _write_example(source: Source, path: Path) -> None:
         image = source.read(tf.constant(index, tf.int64))
         pixels = decode(image) if image.dtype == tf.string else image
         run_folder.write(path, tf.io.encode_png(pixels).numpy())
-
-
-def _open_data(run: Run, progress: checkpoints.Progress, output: Output) -> tuple[Stream, Stream | None]:
-    """Training batches from where the run stands, and validation's."""
-    settings, threads = run.settings, runtime.threads(run.settings.runtime)
-    report = partial(_report_unreadable, settings.data.source.unreadable, output)
-    batches = pipeline.training_stream(
-        run.training,
-        run.preset,
-        settings.augment,
-        run.strategy,
-        batch_size=settings.train.batch_size,
-        seed=settings.runtime.seed,
-        threads=threads,
-        report=report,
-        first_step=progress.step,
-        unreadable=progress.unreadable,
-    )
-    if run.validation is None:
-        return batches, None
-    batch_size = settings.train.evaluation_batch_size or settings.train.batch_size
-    return batches, pipeline.evaluation_stream(
-        run.validation, run.preset, run.strategy, batch_size=batch_size, threads=threads, report=report
-    )
-
-
-def _report_unreadable(policy: str, output: Output, name: str, reason: str) -> None:
-    if policy == "stop":
-        raise DataError(f"{name}: {reason}; data.source.unreadable skip leaves such images out")
-    output.say(f"left out: {name}: {reason}")
 
 
 def _evaluation(run: Run, validation: Stream | None) -> loop.Evaluate:

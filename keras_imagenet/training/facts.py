@@ -1,0 +1,36 @@
+"""What `fit` prints before the first step: the values that will act."""
+
+import tensorflow as tf
+
+from keras_imagenet import runtime
+from keras_imagenet.data import pipeline
+from keras_imagenet.training import optimizers, schedules
+from keras_imagenet.training.run import Run
+
+
+def facts(run: Run) -> list[str]:
+    """The values that will act, in a few lines."""
+    settings, trainer, n = run.settings, run.trainer, len(run.training.labels)
+    batch_size, replicas = settings.train.batch_size, run.strategy.num_replicas_in_sync
+    warmup = round(settings.schedule.warmup_epochs * n / batch_size)
+    reference = settings.schedule.reference_batch
+    peak = schedules.scaled(settings.optimizer.learning_rate, batch_size, reference)
+    scaling = f" ({settings.optimizer.learning_rate:g} for a batch of {reference})" if reference else ""
+    variables = trainer.network.trainable_variables
+    decayed = len(variables) - len(optimizers.spared(variables, settings.optimizer.decay_norm_and_bias))
+    sparing = "" if settings.optimizer.decay_norm_and_bias else "; biases and norms are spared"
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    device_names = ", ".join(device.name.rpartition("/device:")[2] for device in devices)
+    validation = f"{len(run.validation.labels):,} to validate on" if run.validation else "none to validate on"
+    return [
+        f"data: {settings.data.source.name}, {n:,} examples to train on, {validation}, {len(run.training.classes):,} classes",
+        f"model: {settings.model.name}, input {'x'.join(map(str, run.preset.input_shape))}, "
+        f"{trainer.network.count_params():,} parameters, {run.started_from}",
+        f"batches: {batch_size} examples, {batch_size // replicas} on each of {replicas} replica(s); "
+        f"{n / batch_size:.1f} steps an epoch, {run.course.total_steps:,} in all",
+        f"learning rate: {settings.optimizer.name}, peak {peak:g}{scaling}, {settings.schedule.name} "
+        f"after {warmup} steps of warm-up",
+        f"weight decay: {settings.optimizer.weight_decay:g} on {decayed} of {len(variables)} weights{sparing}",
+        f"runtime: {settings.runtime.precision} on {device_names}, {runtime.threads(settings.runtime)} reading threads, "
+        f"seed {settings.runtime.seed}; {pipeline.describe_exactness(settings.augment)}",
+    ]
