@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_imagenet.data.preset import Preset, normalise
 from keras_imagenet.serving.evaluate import correct
-from keras_imagenet.training import losses
+from keras_imagenet.training import fused_norm, losses
 from keras_imagenet.training.schedules import Schedule
 
 Mix = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -35,6 +35,7 @@ class Trainer(keras.Model):
     ) -> None:
         super().__init__(name="trainer")
         self.network = network
+        fused_norm.fuse(network)
         self.preset = preset
         self.schedule = schedule
         self.label_smoothing = label_smoothing
