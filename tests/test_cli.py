@@ -197,6 +197,17 @@ def test_a_loss_that_is_not_finite_stops_the_run(command, tmp_path: Path) -> Non
     assert not list(tmp_path.glob("run/checkpoints/*"))
 
 
+def test_a_run_without_validation_says_on_how_many_examples_it_was_measured(command, tmp_path: Path) -> None:
+    """30 steps of 64, 28.08 steps an epoch: the second epoch has begun, with one step of its own after the border's."""
+    words = ("fit", "--train.steps", "30", "--data.source.validation_fraction", "null", "--json")
+    done = command(*words, "--runtime.run_folder", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["measured_on"] == "training examples, while training"
+    assert found["examples"] == 64
+    assert 0 < found["top1"] <= 1
+
+
 def test_benchmark_says_how_fast_images_come(command, tmp_path: Path) -> None:
     file = tmp_path / "speed.json"
     done = command("benchmark", "pipeline", "--seconds", "0.2", "--output", file, "--json")

@@ -140,10 +140,8 @@ def _finish(
     measured = state.last_validation
     if measured is None and (evaluated := evaluate()) is not None:
         measured = evaluated[0]
-    last = state.rows[-1]
-    metrics = measured.as_dict() if measured else {name: last[name] for name in ("loss", "top1", "top5")}
     content = {
-        **metrics,
+        **(measured.as_dict() if measured else _while_training(state.rows, run.settings.train.batch_size)),
         "unreadable": len(validation.unreadable) if validation else 0,
         "measured_on": "validation examples" if measured else "training examples, while training",
         "best": {"epoch": best["epoch"], "top1": best["validation_top1"]} if best else None,
@@ -154,6 +152,15 @@ def _finish(
     run_folder.write_with(folder.model_file, run.trainer.network.save)
     run_folder.write_json(folder.metrics_file, content)
     return content
+
+
+def _while_training(rows: Sequence[loop.Row], batch_size: int) -> dict[str, float | int]:
+    """What the last epoch's own batches gave, for a run without validation."""
+    begun = rows[-2]["step"] if len(rows) > 1 else 0
+    return {
+        **{name: rows[-1][name] for name in ("loss", "top1", "top5")},
+        "examples": (rows[-1]["step"] - begun) * batch_size,
+    }
 
 
 def _numbers(row: dict[str, str]) -> dict[str, float | int]:
