@@ -45,12 +45,12 @@ def pipeline(
         images_per_second, milliseconds_per_image by stage, share by stage, memory_megabytes (the process' largest so far),
         batch_size, threads, kernel, antialias, size.
     """
-    steps = _stages(source, preset, settings, training)
-    streams = {stage: _stream(steps[stage], source, batch_size, threads, seed, stage) for stage in STAGES}
+    steps = stages(source, preset, settings, training)
+    streams = {stage: iter(stream(steps[stage], source, batch_size, threads, seed, stage)) for stage in STAGES}
     best = dict.fromkeys(STAGES, float("inf"))
     for _ in range(2):
-        for stage, stream in streams.items():
-            best[stage] = min(best[stage], _seconds_per_image(stream, batch_size, seconds / 2))
+        for stage, items in streams.items():
+            best[stage] = min(best[stage], seconds_per_image(items, batch_size, seconds / 2))
     before = 0.0
     added = {}
     for stage in STAGES:
@@ -88,7 +88,7 @@ def plot(result: dict, path: Path) -> None:
     figure.savefig(path)
 
 
-def _stages(source: Source, preset: Preset, settings: AugmentSettings, training: bool) -> dict[str, Callable]:
+def stages(source: Source, preset: Preset, settings: AugmentSettings, training: bool) -> dict[str, Callable]:
     """From each stage's name to a function of (index, seed) that goes as far as that stage."""
     layers = augment.build(settings, preset) if training else []
     crop = settings.random_resized_crop if training else None
@@ -108,9 +108,7 @@ def _stages(source: Source, preset: Preset, settings: AugmentSettings, training:
     return {"read": lambda index, seed: source.read(index), "decode": decode, "augment": vary, "batch": vary}
 
 
-def _stream(
-    step: Callable, source: Source, batch_size: int, threads: int, seed: int, stage: str
-) -> Iterator[tf.Tensor]:
+def stream(step: Callable, source: Source, batch_size: int, threads: int, seed: int, stage: str) -> tf.data.Dataset:
     """Endless; an item is a batch of images, or for the stages before it as many images' work without their pixels."""
     plan = order.training_plan(0, max(batch_size, len(source.labels)), len(source.labels), seed)
     rows = tf.data.Dataset.from_tensor_slices((plan.indices, plan.seeds.astype(np.int32))).repeat()
@@ -119,17 +117,18 @@ def _stream(
         result = step(index, seed)
         return result if stage == "batch" else tf.size(result)
 
-    stream = rows.map(act, num_parallel_calls=threads, deterministic=True).batch(batch_size)
+    batches = rows.map(act, num_parallel_calls=threads, deterministic=True).batch(batch_size)
     options = tf.data.Options()
     options.threading.private_threadpool_size = max(threads, 2)
-    return iter(stream.with_options(options))
+    return batches.with_options(options)
 
 
-def _seconds_per_image(stream: Iterator[tf.Tensor], batch_size: int, seconds: float) -> float:
+def seconds_per_image(batches: Iterator[tf.Tensor], batch_size: int, seconds: float) -> float:
+    """The time an image takes, over `seconds` of an endless iterator of batches; the first two warm it up."""
     for _ in range(2):
-        next(stream)
-    start, batches = time.perf_counter(), 0
+        next(batches)
+    start, seen = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
-        next(stream)
-        batches += 1
-    return (time.perf_counter() - start) / (batches * batch_size)
+        next(batches)
+        seen += batch_size
+    return (time.perf_counter() - start) / seen

@@ -31,9 +31,9 @@ def transform(
     The border follows Pillow: a source within the image but beyond the outermost centres repeats the edge.
     """
     a, b, c, d, e, f = tf.unstack(mapping)
+    size = tf.shape(image)[:2]
     # The operation samples corners' coordinates: shift by half a pixel on both sides.
     half = tf.stack((a, b, c + (a + b - 1) / 2, d, e, f + (d + e - 1) / 2, tf.zeros(()), tf.zeros(())))
-    size = tf.shape(image)[:2]
     warped = tf.raw_ops.ImageProjectiveTransformV3(
         images=tf.cast(image, tf.float32)[tf.newaxis],
         transforms=half[tf.newaxis],
@@ -43,14 +43,53 @@ def transform(
         fill_mode="NEAREST",
     )[0]
     warped = tf.cast(warped + 1e-3, tf.uint8)  # cut off, as Pillow does; the summand outweighs rounding errors
-    return tf.where(_known(mapping, size)[..., tf.newaxis], warped, tf.constant(fill, tf.uint8))
+    known = _known(mapping, image)
+    colour = tf.tile(tf.constant(fill, tf.uint8), tf.shape(image)[1:2])
+    rows = tf.reshape(warped, tf.shape(known))
+    mixed = tf.bitwise.bitwise_xor(colour, tf.bitwise.bitwise_and(known, tf.bitwise.bitwise_xor(rows, colour)))
+    return tf.ensure_shape(tf.reshape(mixed, tf.shape(image)), image.shape)
 
 
-def _known(mapping: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Which output pixels have their source within the image: bool [h, w]."""
-    x = tf.range(0.5, tf.cast(size[1], tf.float32))
-    y = tf.range(0.5, tf.cast(size[0], tf.float32))[:, tf.newaxis]
+def shift(image: tf.Tensor, amount: tf.Tensor, axis: int, fill: tuple[int, ...]) -> tf.Tensor:
+    """As `transform` for the map that takes each pixel from `amount` (float32) pixels further along an axis, 0 or 1."""
+    along_rows = axis == 0
+    size = tf.shape(image)[axis]
+    extent = tf.cast(size, tf.float32)
+    amount = tf.clip_by_value(amount, -extent, extent)
+    # Output i has its source i + 0.5 + amount within [0, size) from `first` to before `stop`.
+    first = tf.clip_by_value(tf.cast(tf.math.ceil(-amount - 0.5), tf.int32), 0, size)
+    stop = tf.clip_by_value(tf.cast(tf.math.ceil(extent - amount - 0.5), tf.int32), first, size)
+    whole = tf.floor(amount)
+    edges = (image[:1], image[-1:]) if along_rows else (image[:, :1], image[:, -1:])
+    padded = tf.concat((edges[0], image, edges[1]), axis=axis)  # several times faster than tf.pad(mode="SYMMETRIC")
+    start = first + tf.cast(whole, tf.int32) + 1
+
+    def part(offset: int) -> tf.Tensor:
+        found = slice(start + offset, start + offset + stop - first)
+        return padded[found] if along_rows else padded[:, found]
+
+    def between() -> tf.Tensor:
+        near, far = tf.cast(part(0), tf.float32), tf.cast(part(1), tf.float32)
+        return tf.cast(near + (amount - whole) * (far - near) + 1e-3, tf.uint8)
+
+    moved = tf.cond(amount > whole, between, lambda: part(0))
+    before, after = (_filled(fill, image, axis, count) for count in (first, size - stop))
+    return tf.ensure_shape(tf.concat((before, moved, after), axis=axis), image.shape)
+
+
+def _filled(fill: tuple[int, ...], image: tf.Tensor, axis: int, count: tf.Tensor) -> tf.Tensor:
+    """`count` rows (axis 0) or columns (axis 1) of the fill's colour: uint8 [count, w, c] or [h, count, c]."""
+    height, width = (count, tf.shape(image)[1]) if axis == 0 else (tf.shape(image)[0], count)
+    row = tf.tile(tf.constant(fill, tf.uint8), (width,))
+    return tf.reshape(tf.tile(row, (height,)), (height, width, len(fill)))
+
+
+def _known(mapping: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+    """255 where an output value has its source within the image, else 0: uint8 [h, w c]."""
+    height, width = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float32))
+    x = tf.repeat(tf.range(0.5, width), image.shape[-1])
+    y = tf.range(0.5, height)[:, tf.newaxis]
     source_x = mapping[0] * x + (mapping[1] * y + mapping[2])
     source_y = mapping[3] * x + (mapping[4] * y + mapping[5])
-    width, height = tf.cast(size[1], tf.float32), tf.cast(size[0], tf.float32)
-    return (source_x >= 0) & (source_x < width) & (source_y >= 0) & (source_y < height)
+    known = (source_x >= 0) & (source_x < width) & (source_y >= 0) & (source_y < height)
+    return tf.cast(known, tf.uint8) * 255
