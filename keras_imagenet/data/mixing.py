@@ -4,7 +4,7 @@ Examples are paired within fixed groups of consecutive ones, first with last, so
 group: not on batch size, replicas or workers. Every random number comes from the seed of the group's first example.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Literal
 
@@ -23,21 +23,27 @@ _QUANTILES = 4096
 
 def on_device(
     settings: AugmentSettings,
-) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]] | None:
-    """What acts on normalised batches: (images, targets, seeds) -> (images, targets), mixing first, then erasing.
+) -> Callable[[tf.Tensor, tf.Tensor, Mapping[str, tf.Tensor]], tuple[tf.Tensor, tf.Tensor]] | None:
+    """What acts on normalised batches: (images, targets, rows) -> (images, targets), mixing first, then erasing.
 
-    None where neither is asked for.
+    rows: seeds int32 [b, 2], and for mixing weights float32 [b] and epochs int32 [b], from 0. None where neither is
+    asked for.
     """
     mixing, erasing = settings.mixing, settings.random_erasing
     if mixing is None and erasing is None:
         return None
 
-    def act(images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def act(images: tf.Tensor, targets: tf.Tensor, rows: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        seeds = rows["seeds"]
         if mixing is not None:
+            weights = rows["weights"]
+            if mixing.off_after_epoch is not None:
+                weights = tf.where(rows["epochs"] < mixing.off_after_epoch, weights, 0)
             images, targets = mix(
                 images,
                 targets,
                 seeds,
+                weights,
                 mixup_alpha=mixing.mixup,
                 cutmix_alpha=mixing.cutmix,
                 probability=mixing.probability,
@@ -80,7 +86,7 @@ def mix(
         images: float [b, h, w, c]; b is a multiple of GROUP.
         targets: float [b, classes], one-hot or smoothed.
         seeds: int32 [b, 2], each example's own.
-        weights: float [b]; an example of weight 0 is not mixed into its partner.
+        weights: float [b]; an example of weight 0 takes no part, nor does its partner.
         mixup_alpha, cutmix_alpha: parameters of the two; 0 switches one off.
         probability: how often a group (mode batch) or an example (mode element) is mixed at all.
         switch_probability: where both are on, the share of CutMix.

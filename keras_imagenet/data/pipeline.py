@@ -34,7 +34,8 @@ def training_stream(
     """Endless global batches from `first_step` on, shuffled anew each epoch, as one batch for each replica.
 
     A batch: images uint8 [rows, height, width, channels] (float32 0-255 after stock KerasCV layers), labels int32 [rows],
-    seeds int32 [rows, 2], weights float32 [rows]: 0 for unreadable examples, and batch_size in all over the global batch.
+    epochs int32 [rows] from 0, seeds int32 [rows, 2], weights float32 [rows]: 0 for unreadable examples, and batch_size in
+    all over the global batch.
     `report` is told the name of every unreadable example and what is wrong with it. Raises SettingsError for stock layers
     that do not exist.
     """
@@ -50,7 +51,7 @@ def training_stream(
             image = images.random_resized_crop(image, row["seeds"], preset, crop.scale, crop.ratio)
         else:
             image = images.evaluation_crop(image, preset)
-        example = {"images": image, "labels": row["labels"], "weights": row["weights"], "seeds": row["seeds"]}
+        example = {"images": image, **{name: row[name] for name in ("labels", "weights", "seeds", "epochs")}}
         for layer in layers:
             example = layer(example)
         return example
@@ -110,13 +111,13 @@ def _batches(
 
     def planned(step: np.ndarray) -> tuple[np.ndarray, ...]:
         plan = plan_of(int(step))
-        return plan.indices, source.labels[plan.indices], plan.weights, plan.seeds
+        return plan.indices, source.labels[plan.indices], plan.weights, plan.seeds, plan.epochs.astype(np.int32)
 
     def plan_rows(step: tf.Tensor) -> Example:
-        kinds = (tf.int64, tf.int32, tf.float32, tf.int32)
-        index, labels, weights, seeds = tf.numpy_function(planned, [step], kinds, stateful=False)
-        shapes = {"index": [None], "labels": [None], "weights": [None], "seeds": [None, 2]}
-        values = {"index": index, "labels": labels, "weights": weights, "seeds": seeds}
+        kinds = (tf.int64, tf.int32, tf.float32, tf.int32, tf.int32)
+        index, labels, weights, seeds, epochs = tf.numpy_function(planned, [step], kinds, stateful=False)
+        shapes = {"index": [None], "labels": [None], "weights": [None], "seeds": [None, 2], "epochs": [None]}
+        values = {"index": index, "labels": labels, "weights": weights, "seeds": seeds, "epochs": epochs}
         return {name: tf.ensure_shape(values[name], shape) for name, shape in shapes.items()}
 
     dataset = steps.map(plan_rows).prefetch(2).unbatch()

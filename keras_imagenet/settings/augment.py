@@ -77,6 +77,8 @@ class Mixing(Group):
     """Where both are on, the share of CutMix."""
     mode: Literal["element", "batch"] = "batch"
     """One draw for a whole group, or one for each example."""
+    off_after_epoch: PositiveInt | None = None
+    """Epochs after which nothing is mixed any more; if not given, mixing lasts to the end."""
 
 
 class KerasCVLayer(Group):

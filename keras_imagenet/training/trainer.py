@@ -11,8 +11,8 @@ from keras_imagenet.serving.evaluate import correct
 from keras_imagenet.training import fused_norm, losses
 from keras_imagenet.training.schedules import Schedule
 
-Mix = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 Batch = Mapping[str, tf.Tensor]
+Mix = Callable[[tf.Tensor, tf.Tensor, Batch], tuple[tf.Tensor, tf.Tensor]]
 
 
 class Trainer(keras.Model):
@@ -89,7 +89,7 @@ class Trainer(keras.Model):
         targets = losses.smooth(labels, self.network.output_shape[-1], self.label_smoothing)
         images = normalise(images, self.preset)
         if self.mix is not None:
-            images, targets = self.mix(images, targets, batch["seeds"])
+            images, targets = self.mix(images, targets, batch)
         with tf.GradientTape() as tape:
             logits = self.network(images, training=True)
             loss = tf.reduce_sum(losses.cross_entropy(targets, logits) * weights)

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from keras_imagenet.data.augment.erasing import erase
-from keras_imagenet.data.mixing import GROUP, mix
+from keras_imagenet.data.mixing import GROUP, mix, on_device
+from keras_imagenet.settings import AugmentSettings
 
 BOTH = {"mixup_alpha": 0.8, "cutmix_alpha": 1.0}
 
@@ -64,6 +65,27 @@ def test_unreadable_examples_are_not_mixed_into_others():
     _, shares = mix(images, targets, seeds, weights, **BOTH)
     assert shares[6, 6] == 1
     assert shares[1, 1] == 1
+
+
+def test_mixing_ends_after_its_epochs_example_by_example_and_skips_unreadable_ones():
+    """A batch that runs over the border is mixed on its near side only, and cut up otherwise gives the same."""
+    images, targets, seeds = batch(32)
+    rows = {
+        "seeds": seeds,
+        "weights": tf.tensor_scatter_nd_update(tf.ones(32), [[3]], [0.0]),
+        "epochs": tf.cast(tf.range(32) >= 20, tf.int32) + 2,
+    }
+    act = on_device(AugmentSettings(mixing={"cutmix": 1.0, "mode": "element", "off_after_epoch": 3}))
+    mixed, shares = act(images, targets, rows)
+    changed = np.diag(shares) < 1
+    assert not changed[20:].any()
+    assert not changed[[3, 4]].any()  # the unreadable one and its partner
+    assert not changed[[16, 17, 18, 19]].any()  # their partners are past the border
+    assert changed[:16].sum() > 10
+    for start in range(0, 32, GROUP):
+        part = slice(start, start + GROUP)
+        ours = act(images[part], targets[part], {name: value[part] for name, value in rows.items()})
+        np.testing.assert_array_equal(mixed[part], ours[0])
 
 
 def test_probability_counts():
