@@ -49,6 +49,37 @@ class RandAugment(Group):
     """timm's p: how often an operation acts."""
 
 
+class AugMix(Group):
+    """Blends of an image with chains of operations on it (arXiv:1912.02781), in torchvision's parameterisation."""
+
+    severity: Annotated[int, Field(ge=1, le=10)] = 3
+    """Strengths are drawn from the this many lowest of ten."""
+    width: PositiveInt = 3
+    """Chains."""
+    depth: PositiveInt | None = None
+    """Operations in a chain; if not given, 1 to 3 drawn evenly."""
+    alpha: Annotated[float, Field(gt=0)] = 1.0
+    """Parameter of the Dirichlet and Beta distributions of the weights."""
+
+
+class GridMask(Group):
+    """Squares of a regular grid filled with the mean's colour (arXiv:2001.04086)."""
+
+    probability: Probability = 0.8
+    """How often an image gets a grid."""
+    ratio: Annotated[float, Field(gt=0, lt=1)] = 0.6
+    """Share of the grid's unit that is kept along each axis."""
+    unit: tuple[PositiveInt, PositiveInt] = (96, 224)
+    """Range of the grid's unit in pixels."""
+
+    @field_validator("unit")
+    @classmethod
+    def _rising(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if value[0] > value[1]:
+            raise ValueError(f"the range starts at {value[0]} and ends before it, at {value[1]}")
+        return value
+
+
 class RandomErasing(Group):
     """Random rectangles erased after normalising (arXiv:1708.04896)."""
 
@@ -106,12 +137,20 @@ class AugmentSettings(Group):
     """Flips with probability 1/2 along each named axis."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
     """Largest rotation either way, in degrees."""
+    three_augment: bool = False
+    """3-Augment (arXiv:2204.07118): each image grey, solarized or blurred; the paper adds a color_jitter of 0.3."""
     color_jitter: ColorJitter | None = None
     """Random brightness, contrast, saturation and hue."""
     rand_augment: RandAugment | None = None
     """RandAugment; also in timm's words, such as rand-m9-n2-mstd0.5-inc1."""
     trivial_augment: bool = False
     """TrivialAugment-wide (arXiv:2103.10158): one operation of any strength for each image."""
+    auto_augment: bool = False
+    """AutoAugment's policy for ImageNet (arXiv:1805.09501): one of 25 pairs of operations for each image."""
+    augmix: AugMix | None = None
+    """AugMix: blends with chains of operations."""
+    grid_mask: GridMask | None = None
+    """GridMask: squares of a grid filled."""
     random_erasing: RandomErasing | None = None
     """Rectangles erased after normalising."""
     mixing: Mixing | None = None

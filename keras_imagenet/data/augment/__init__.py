@@ -32,11 +32,11 @@ def build(settings: AugmentSettings, preset: Preset) -> list[BaseImageAugmentati
 
 
 def _steps(settings: AugmentSettings, preset: Preset) -> dict:
-    from keras_imagenet.data.augment import policies
     from keras_imagenet.data.augment.color_jitter import color_jitter
     from keras_imagenet.data.augment.flip import flip
     from keras_imagenet.data.augment.pad_crop import pad_crop
     from keras_imagenet.data.augment.rotation import rotation
+    from keras_imagenet.data.augment.three_augment import three_augment
 
     steps = {}
     if settings.pad_crop:
@@ -49,6 +49,8 @@ def _steps(settings: AugmentSettings, preset: Preset) -> dict:
         )
     if settings.rotation:
         steps["rotation"] = partial(rotation, degrees=settings.rotation)
+    if settings.three_augment:
+        steps["three_augment"] = three_augment
     if settings.color_jitter is not None:
         jitter = settings.color_jitter
         steps["color_jitter"] = partial(
@@ -58,11 +60,32 @@ def _steps(settings: AugmentSettings, preset: Preset) -> dict:
             saturation=jitter.saturation if preset.channels == 3 else 0.0,
             hue=jitter.hue if preset.channels == 3 else 0.0,
         )
-    if settings.rand_augment is not None:
-        steps["rand_augment"] = _rand_augment(settings.rand_augment, preset)
-    if settings.trivial_augment:
-        steps["trivial_augment"] = partial(policies.trivial_augment_wide, fill=(0,) * preset.channels)
+    steps |= _policies(settings, preset)
     return steps
+
+
+def _policies(settings: AugmentSettings, preset: Preset) -> dict:
+    from keras_imagenet.data.augment import policies
+    from keras_imagenet.data.augment.augmix import augmix
+    from keras_imagenet.data.augment.auto_augment import auto_augment
+    from keras_imagenet.data.augment.grid_mask import grid_mask
+
+    black, policy = (0,) * preset.channels, {}
+    if settings.rand_augment is not None:
+        policy["rand_augment"] = _rand_augment(settings.rand_augment, preset)
+    if settings.trivial_augment:
+        policy["trivial_augment"] = partial(policies.trivial_augment_wide, fill=black)
+    if settings.auto_augment:
+        policy["auto_augment"] = partial(auto_augment, fill=black)
+    if settings.augmix is not None:
+        policy["augmix"] = partial(augmix, fill=black, **settings.augmix.model_dump())
+    if settings.grid_mask is not None:
+        policy["grid_mask"] = partial(grid_mask, fill=_mean_colour(preset), **settings.grid_mask.model_dump())
+    return policy
+
+
+def _mean_colour(preset: Preset) -> tuple[int, ...]:
+    return tuple(round(255 * mean) for mean in preset.mean)
 
 
 def _rand_augment(settings: RandAugment, preset: Preset) -> Callable:
@@ -75,7 +98,7 @@ def _rand_augment(settings: RandAugment, preset: Preset) -> Callable:
         )
     return partial(
         policies.rand_augment_timm,
-        fill=tuple(round(255 * mean) for mean in preset.mean),
+        fill=_mean_colour(preset),
         count=settings.count,
         magnitude=settings.magnitude,
         deviation=settings.deviation,

@@ -49,7 +49,7 @@ def rand_augment_timm(
             strength = magnitude + deviation * tf.random.stateless_normal((), tf.random.fold_in(seed, step + count))
         level = tf.clip_by_value(strength, 0.0, 10.0) / 10
         index = tf.where(draws[0] < probability, tf.cast(draws[1] * len(choices), tf.int32), len(choices))
-        image = _apply(image, choices, index, level, tf.where(draws[2] < 0.5, -1.0, 1.0), fill)
+        image = apply(image, choices, index, level, tf.where(draws[2] < 0.5, -1.0, 1.0), fill)
     return image
 
 
@@ -62,7 +62,7 @@ def rand_augment_torchvision(
         draws = tf.random.stateless_uniform((2,), tf.random.fold_in(seed, step))
         index = tf.cast(draws[0] * len(choices), tf.int32)
         level = tf.constant(magnitude / (BINS - 1))
-        image = _apply(image, choices, index, level, tf.where(draws[1] < 0.5, -1.0, 1.0), fill)
+        image = apply(image, choices, index, level, tf.where(draws[1] < 0.5, -1.0, 1.0), fill)
     return image
 
 
@@ -72,7 +72,7 @@ def trivial_augment_wide(image: tf.Tensor, seed: tf.Tensor, fill: operations.Fil
     draws = tf.random.stateless_uniform((3,), seed)
     index = tf.cast(draws[0] * len(choices), tf.int32)
     level = tf.floor(draws[1] * BINS) / (BINS - 1)
-    return _apply(image, choices, index, level, tf.where(draws[2] < 0.5, -1.0, 1.0), fill)
+    return apply(image, choices, index, level, tf.where(draws[2] < 0.5, -1.0, 1.0), fill)
 
 
 def timm_choices(increasing: bool) -> list[Choice]:
@@ -86,9 +86,9 @@ def timm_choices(increasing: bool) -> list[Choice]:
         bits = _plain(lambda level: tf.floor(4 * level))
         threshold = _plain(lambda level: tf.floor(256 * level))
     return [
-        Choice("auto_contrast", operations.auto_contrast, _nothing),
-        Choice("equalize", operations.equalize, _nothing),
-        Choice("invert", operations.invert, _nothing),
+        Choice("auto_contrast", operations.auto_contrast, nothing),
+        Choice("equalize", operations.equalize, nothing),
+        Choice("invert", operations.invert, nothing),
         Choice("rotate", operations.rotate, _signed(lambda level: 30 * level)),
         Choice("posterize", operations.posterize, bits),
         Choice("solarize", operations.solarize, threshold),
@@ -112,7 +112,7 @@ def torchvision_choices(wide: bool, size: Sequence[int]) -> list[Choice]:
     largest_x, largest_y = (32.0, 32.0) if wide else (150 / 331 * width, 150 / 331 * height)
     enhanced = _signed(lambda level: enhance * level, around=1.0)
     return [
-        Choice("identity", operations.identity, _nothing),
+        Choice("identity", operations.identity, nothing),
         Choice("shear_x", operations.shear_x, _signed(lambda level: shear * level)),
         Choice("shear_y", operations.shear_y, _signed(lambda level: shear * level)),
         Choice("translate_x", operations.translate_x, _signed(lambda level: -tf.floor(largest_x * level) / width)),
@@ -124,12 +124,12 @@ def torchvision_choices(wide: bool, size: Sequence[int]) -> list[Choice]:
         Choice("sharpness", operations.sharpness, enhanced),
         Choice("posterize", operations.posterize, _plain(lambda level: 8 - tf.round(bits * level))),
         Choice("solarize", operations.solarize, _plain(lambda level: 255 * (1 - level))),
-        Choice("auto_contrast", operations.auto_contrast, _nothing),
-        Choice("equalize", operations.equalize, _nothing),
+        Choice("auto_contrast", operations.auto_contrast, nothing),
+        Choice("equalize", operations.equalize, nothing),
     ]
 
 
-def _apply(
+def apply(
     image: tf.Tensor, choices: list[Choice], index: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: operations.Fill
 ) -> tf.Tensor:
     """The chosen operation; an index beyond the last leaves the image as it is."""
@@ -140,7 +140,8 @@ def _apply(
     return tf.switch_case(index, [*map(branch, choices), lambda: tf.identity(image)])
 
 
-def _nothing(level: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
+def nothing(level: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
+    """The argument of an operation that takes none."""
     return tf.zeros(())
 
 

@@ -17,9 +17,13 @@ ALL = {
     "pad_crop": 2,
     "flip": "both",
     "rotation": 20.0,
+    "three_augment": True,
     "color_jitter": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
     "rand_augment": "rand-m9-n2-mstd0.5-inc1",
     "trivial_augment": True,
+    "auto_augment": True,
+    "augmix": {},
+    "grid_mask": {"unit": (8, 20)},
 }
 
 
@@ -38,6 +42,7 @@ def test_one_by_one_with_threads_and_as_a_batch_give_the_same_bytes(photo, chann
     images = np.stack([photo[..., :channels]] * 8)
     seeds = np.arange(16, dtype=np.int32).reshape(8, 2)
 
+    @tf.function  # traced once for both streams
     def act(example):
         for layer in layers:
             example = layer(example)
@@ -45,7 +50,7 @@ def test_one_by_one_with_threads_and_as_a_batch_give_the_same_bytes(photo, chann
 
     rows = tf.data.Dataset.from_tensor_slices({"images": images, "labels": np.arange(8), "seeds": seeds})
     streams = [next(iter(rows.map(act, num_parallel_calls=threads).batch(8))) for threads in (1, 2)]
-    whole = tf.function(act)({"images": tf.constant(images), "labels": tf.range(8), "seeds": tf.constant(seeds)})
+    whole = act({"images": tf.constant(images), "labels": tf.range(8), "seeds": tf.constant(seeds)})
     assert streams[0]["images"].dtype == tf.uint8
     for other in (streams[1]["images"], whole["images"]):
         np.testing.assert_array_equal(streams[0]["images"], other)
@@ -82,6 +87,11 @@ def test_brightness_contrast_and_saturation_are_pillows(photo, factor):
     ):
         expected = np.asarray(theirs(image).enhance(factor)).astype(int)
         assert np.abs(ours(tf.constant(photo), factor).numpy() - expected).max() <= 1
+
+
+def test_a_grid_whose_range_falls_is_refused():
+    with pytest.raises(ValidationError, match="ends before it"):
+        AugmentSettings(grid_mask={"unit": (20, 8)})
 
 
 def test_timm_words_become_fields():

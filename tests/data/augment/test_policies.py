@@ -84,7 +84,7 @@ def _draws(monkeypatch, policy, levels: list[float] | None = None) -> Counter:
         record.names = [*(choice.name for choice in choices), None]
         return image
 
-    monkeypatch.setattr(policies, "_apply", record)
+    monkeypatch.setattr(policies, "apply", record)
 
     @tf.function
     def draw(seed):
