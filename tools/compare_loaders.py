@@ -5,8 +5,9 @@
 PHOTOS holds class folders. The peers' environment and loaders.py (cases timm_train, timm_eval, timm_randaugment) are the
 ones that answer `python loaders.py PHOTOS CASE SECONDS WORKERS` with a JSON line. Size 224, batch 64, 2 threads or workers.
 A ratio is taken within each round, so that what else the machine does falls on both sides. Erasing is done as training does
-it, on normalised batches, and counts with the pipeline. The pair keras_cv has KerasCV's own RandAugment on the other side,
-on batches that our decoding, crop and flip made, with two batches at a time; it needs no other environment.
+it, on batches normalised first, and both count on our side though the peers leave normalising to the device. The pair
+keras_cv has KerasCV's own RandAugment on the other side, between our decoding, crop and flip and our erasing, two batches
+at a time; it needs no other environment.
 """
 
 import argparse
@@ -50,12 +51,15 @@ def ours(photos: str, name: str, seconds: float) -> float:
     from keras_imagenet.settings import AugmentSettings
     from keras_imagenet.settings.data import FolderSource
 
-    _, fields, augmentation, _ = PAIRS["train" if name == STOCK else name]
+    stock = name == STOCK
+    _, fields, augmentation, _ = PAIRS["keras_cv" if stock else name]
+    if stock:
+        augmentation = {key: value for key, value in augmentation.items() if key != "rand_augment"}
     source = open_source(FolderSource(name="folder", directory=Path(photos))).train
     settings, preset = AugmentSettings(**(augmentation or {})), Preset(**fields)
     steps = benchmark.stages(source, preset, settings, augmentation is not None)
     batches = benchmark.stream(steps["batch"], source, BATCH, 2, 0, "batch")
-    if name == STOCK:
+    if stock:
         batches = stock_rand_augment(batches)
     return 1 / benchmark.seconds_per_image(on_device(batches, settings, preset), BATCH, seconds)
 
