@@ -3,9 +3,9 @@
     python tools/make_policy_golden.py
 
 needs torch and torchvision (made with torch 2.13, torchvision 0.28, Pillow 11.3). The image is the one in augment.npz, a
-small photo. Keys: auto_augment/OPERATION/BIN/SIGN for every operation and strength of the ImageNet policy, in Pillow's
-arithmetic; augmix/OPERATION/BIN/SIGN with BIN of 10; color/PROPERTY/FACTOR, Pillow's but for the hue, which is the
-tensor's (Pillow's HSV has 8 bits); blur/SIGMA with a kernel of 13 taps.
+small photo. Keys: sub_policies, the ImageNet policy as 25 pairs of words; auto_augment/OPERATION/BIN/SIGN for each of its
+operations and strengths, in Pillow's arithmetic; augmix/OPERATION/BIN/SIGN with BIN of 10; color/PROPERTY/FACTOR, Pillow's
+but for the hue, which is the tensor's (Pillow's HSV has 8 bits); blur/SIGMA with a kernel of 13 taps.
 """
 
 import contextlib
@@ -30,7 +30,11 @@ def main() -> None:
     """Make the file."""
     with np.load(GOLDEN / "augment.npz") as file:
         image = Image.fromarray(file["image"])
-    results = {}
+    words = [
+        [f"{OURS.get(name, name.lower())} {chance} {level or 0}" for name, chance, level in pair]
+        for pair in autoaugment.AutoAugment().policies
+    ]
+    results = {"sub_policies": np.array(words)}
     side = image.size[0]
     policy = autoaugment.AutoAugment()
     used = {(name, level or 0) for pair in policy.policies for name, _, level in pair}

@@ -49,6 +49,10 @@ def test_operations_agree_with_torchvision_at_the_policies_strengths(golden, kin
     assert compared == set(by_name)
 
 
+def test_auto_augments_table_is_torchvisions(golden):
+    np.testing.assert_array_equal(golden["sub_policies"], auto_augment.SUB_POLICIES)
+
+
 def test_colour_changes_are_pillows_and_the_hue_torchvisions(golden):
     """Within 1: contrast, saturation and brightness cut where Pillow cuts, the hue rounds to the nearest value."""
     image = tf.constant(golden["image"])
