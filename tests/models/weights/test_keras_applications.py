@@ -36,14 +36,20 @@ def _network(name: str, size: int) -> keras.Model:
 
 
 def _compare(name: str, size: int, images: np.ndarray) -> None:
+    """Both networks' logits differ by less than 1e-4, which float32 can tell of numbers up to 10 or so."""
     theirs = _network(name, size)
     table = keras_applications.TABLES[registry.family(name)]
     ours = registry.build(name, input_shape=(size, size, 3), classes=CLASSES, **table.options)
-    fitting.fit(ours, weights.keras_tensors(theirs), table, "keras", name)
     # EfficientNet B0 to B7 divide by 255 inside; their normalisation is the identity until its weights are loaded.
     scale = 255.0 if name.startswith("efficientnet_b") else 1.0
-    seen = images[..., ::-1] if table.flip else images
-    expected = theirs(seen * scale, training=False).numpy()
+    seen = (images[..., ::-1] if table.flip else images) * scale
+    expected = theirs(seen, training=False).numpy()
+    largest = np.abs(expected).max()
+    if largest > 10:  # the sums of 50 random blocks grow; a smaller head keeps every layer in the comparison
+        for variable in theirs.weights[-2:]:
+            variable.assign(variable * (10 / largest))
+        expected = theirs(seen, training=False).numpy()
+    fitting.fit(ours, weights.keras_tensors(theirs), table, "keras", name)
     np.testing.assert_allclose(ours(images, training=False).numpy(), expected, atol=1e-4, rtol=0)
     assert expected.std() > 0.01
     keras.backend.clear_session()
@@ -67,15 +73,10 @@ SIZES = {"vgg16": (224, 240), "vgg19": (224, 240), "mobilenetv1_100": (64, 96)}
     ("name", "size"),
     [(name, size) for name in sorted(keras_applications.NETWORKS) for size in SIZES.get(name, (64, 97))],
 )
-def test_random_weights_give_equal_answers_for_every_name(name: str, size: int) -> None:
-    _compare(name, size, _images(size))
-
-
-@pytest.mark.slow
-def test_equal_answers_on_a_photo(shared) -> None:
+def test_noise_and_a_photo_give_equal_answers_for_every_name(name: str, size: int, shared) -> None:
     photo = next(iter(sorted((shared / "data" / "imagenet_samples").rglob("*.JPEG"))))
-    pixels = np.asarray(Image.open(photo).convert("RGB").resize((96, 96)), np.float32)
-    _compare("efficientnet_b0", 96, pixels[None] / 127.5 - 1)
+    pixels = np.asarray(Image.open(photo).convert("RGB").resize((size, size)), np.float32)
+    _compare(name, size, np.concatenate([_images(size), pixels[None] / 127.5 - 1]))
 
 
 def test_networks_that_keras_lacks_are_refused() -> None:
