@@ -68,8 +68,10 @@ def _torchvision(name: str, size: int, channels: int, classes: int) -> Counts:
 
     if name.startswith("regnet_"):  # computes its widths with tensors, which the meta device does not hold
         return _count_torch(torchvision.models.get_model(name, weights=None).to("meta"), size, channels)
+    # What acts in training only is not part of ours; its presence is these two's default.
+    options = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
     with torch.device("meta"):
-        return _count_torch(torchvision.models.get_model(name, weights=None), size, channels)
+        return _count_torch(torchvision.models.get_model(name, weights=None, **options), size, channels)
 
 
 def _timm(name: str, size: int, channels: int, classes: int) -> Counts:

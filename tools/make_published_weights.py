@@ -13,11 +13,17 @@ from pathlib import Path, PurePosixPath
 
 MODELS = Path(__file__).resolve().parent.parent / "keras_imagenet" / "models"
 COLUMNS = ("origin", "name", "file", "size", "crop_fraction", "kernel", "mean", "std", "weights")
+TRANSFORMED = ("googlenet", "inception_v3")
+"""torchvision's networks that turn its usual normalisation into mean and deviation 0.5 inside, with these weights."""
+
 TIMM_NAMES = {
     "mobilenet_v2": "mobilenetv2_100",
     "mobilenet_v3_small": "mobilenetv3_small_100",
     "mobilenet_v3_large": "mobilenetv3_large_100",
     "vit_b_16": "vit_base_patch16_224",
+    "swin_t": "swin_tiny_patch4_window7_224",
+    "swin_s": "swin_small_patch4_window7_224",
+    "swin_b": "swin_base_patch4_window7_224",
     **{
         f"regnet_x_{ours}": f"regnetx_{theirs}"
         for ours, theirs in zip(
@@ -53,6 +59,8 @@ def _torchvision(name: str) -> list[dict[str, object]]:
     rows = []
     for weights in torchvision.models.get_model_weights(name):
         use = weights.transforms()
+        halves = (0.5,) * 3
+        mean, std = (halves, halves) if name in TRANSFORMED else (use.mean, use.std)
         size, resized = use.crop_size[0], use.resize_size[0]
         rows.append(
             _row(
@@ -62,8 +70,8 @@ def _torchvision(name: str) -> list[dict[str, object]]:
                 size,
                 size / resized,
                 use.interpolation.value,
-                use.mean,
-                use.std,
+                mean,
+                std,
                 weights.name,
             )
         )

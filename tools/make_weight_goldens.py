@@ -21,15 +21,27 @@ import torchvision
 from plain_vit import PlainViT
 from safetensors.torch import save_file
 from timm.models import convnext as timm_convnext
+from timm.models import deit as timm_deit
 from timm.models import efficientnet as timm_efficientnet
+from timm.models import mlp_mixer as timm_mlp_mixer
 from timm.models import mobilenetv3 as timm_mobilenetv3
 from timm.models import regnet as timm_regnet
+from timm.models import swin_transformer as timm_swin
 from timm.models import vision_transformer as timm_vit
 from timm.models._efficientnet_blocks import SqueezeExcite
 from timm.models._efficientnet_builder import decode_arch_def, round_channels
 from tiny_classic_networks import tiny_classic_networks
+from tiny_inception_networks import tiny_inception_networks
 from torch import nn
-from torchvision.models import convnext, efficientnet, mobilenetv2, mobilenetv3, regnet, vision_transformer
+from torchvision.models import (
+    convnext,
+    efficientnet,
+    mobilenetv2,
+    mobilenetv3,
+    regnet,
+    swin_transformer,
+    vision_transformer,
+)
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "weights"
 CLASSES = 5
@@ -141,8 +153,24 @@ def tiny_networks() -> dict[str, nn.Module]:
         "timm_vit_scaled": timm_vit.VisionTransformer(
             32, 16, num_classes=CLASSES, embed_dim=8, depth=1, num_heads=2, init_values=0.1, dynamic_img_size=True
         ),
+        "timm_vit_distilled": timm_deit.VisionTransformerDistilled(
+            32, 16, num_classes=CLASSES, embed_dim=8, depth=1, num_heads=2, dynamic_img_size=True
+        ),
+        "timm_mlp_mixer": timm_mlp_mixer.MlpMixer(CLASSES, 32, patch_size=16, num_blocks=2, embed_dim=8),
+        "torchvision_swin": swin_transformer.SwinTransformer([4, 4], 8, [2, 2], [2, 4], [4, 4], num_classes=CLASSES),
+        "timm_swin": timm_swin.SwinTransformer(
+            64,
+            4,
+            num_classes=CLASSES,
+            embed_dim=8,
+            depths=(2, 2),
+            num_heads=(2, 4),
+            window_size=4,
+            dynamic_img_size=True,
+        ),
         "plain_vit": PlainViT(8, 2, 2, 3, CLASSES),
         **tiny_classic_networks(CLASSES),
+        **tiny_inception_networks(CLASSES),
     }
 
 
@@ -152,6 +180,11 @@ SIZES = {
     "plain_vit": (32, 48),
     "timm_vit": (32, 48),
     "timm_vit_scaled": (32, 48),
+    "timm_vit_distilled": (32, 48),
+    "timm_mlp_mixer": (32,),
+    "torchvision_swin": (32, 52),  # 8 and 13 pixels a side in windows of 4
+    "timm_swin": (64, 96),  # where windows do not fit, timm shifts before it fills up, torchvision after
+    "torchvision_inception_v3": (75, 82),
 }
 """Sizes of images; others take any."""
 

@@ -135,21 +135,23 @@ def classifier(x: KerasTensor, classes: int, *, dropout: float = 0.0, head_bias:
     return logits(x, classes, dropout=dropout, head_bias=head_bias)
 
 
-def logits(x: KerasTensor, classes: int, *, dropout: float = 0.0, head_bias: float = 0.0) -> KerasTensor:
+def logits(
+    x: KerasTensor, classes: int, *, dropout: float = 0.0, head_bias: float = 0.0, suffix: str = ""
+) -> KerasTensor:
     """Dropout and the last linear layer in float32, from features [batch, features]; for 0 classes the features.
 
     head_bias: what biases start at; about -log(classes) with a sigmoid loss makes every class rare at first
-    (arXiv:2006.07159, section 3). Weights are drawn from U(-1, 1) / sqrt(features).
+    (arXiv:2006.07159, section 3). Weights are drawn from U(-1, 1) / sqrt(features). suffix: of a second head's layers.
     """
     if not classes:
         return x
     if dropout:
-        x = keras.layers.Dropout(dropout, name="head_dropout", dtype="float32")(x)
+        x = keras.layers.Dropout(dropout, name=f"head_dropout{suffix}", dtype="float32")(x)
     return keras.layers.Dense(
         classes,
         kernel_initializer=keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
         bias_initializer=keras.initializers.Constant(head_bias),
-        name="logits",
+        name=f"logits{suffix}",
         dtype="float32",
     )(x)
 

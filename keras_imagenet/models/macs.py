@@ -54,6 +54,11 @@ def _convolution(layer: Any, inputs: list[Shape], output: Shape) -> int:
     return math.prod(layer.kernel.shape) * math.prod(output[:2])
 
 
+def _separable(layer: Any, inputs: list[Shape], output: Shape) -> int:
+    kernels = (layer.depthwise_kernel, layer.pointwise_kernel)
+    return sum(math.prod(kernel.shape) for kernel in kernels) * math.prod(output[:2])
+
+
 def _dense(layer: Any, inputs: list[Shape], output: Shape) -> int:
     return math.prod(layer.kernel.shape) * math.prod(output[:-1])
 
@@ -110,6 +115,7 @@ def _nothing(layer: Any, inputs: list[Shape], output: Shape) -> int:
 _RULES: dict[str, Callable[[Any, list[Shape], Shape], int]] = {
     "Conv2D": _convolution,
     "DepthwiseConv2D": _convolution,
+    "SeparableConv2D": _separable,
     "Dense": _dense,
     "EinsumDense": _einsum_dense,
     "MultiHeadAttention": _attention,

@@ -2,6 +2,8 @@
 
 'plain' is the 'better plain ViT' (arXiv:2205.01580) of big_vision: fixed sine-cosine positions, mean over positions
 instead of a class token, a hidden tanh layer before the logits.
+`_distilled` has a second token with a head of its own, whose logits are averaged with the class token's, in training
+too, where there is no teacher (arXiv:2012.12877, section 4).
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ from keras_imagenet.models import blocks, parameters
 
 @dataclass(frozen=True)
 class ViT:
-    """Width of a token, depth, heads, pixels a side of a patch; plain as the module says."""
+    """Width of a token, depth, heads, pixels a side of a patch; plain and distilled as the module says."""
 
     width: int
     depth: int
     heads: int
     patch_size: int = 16
     plain: bool = False
+    distilled: bool = False
 
 
 VARIANTS = {
@@ -32,6 +35,9 @@ VARIANTS = {
     "vit_small_patch16_224": ViT(384, 12, 6),
     "vit_base_patch16_224": ViT(768, 12, 12),
     "vit_b_16": ViT(768, 12, 12),
+    "deit_tiny_distilled_patch16_224": ViT(192, 12, 3, distilled=True),
+    "deit_small_distilled_patch16_224": ViT(384, 12, 6, distilled=True),
+    "deit_base_distilled_patch16_224": ViT(768, 12, 12, distilled=True),
     "vit_tiny_patch16_plain": ViT(192, 12, 3, plain=True),
     "vit_small_patch16_plain": ViT(384, 12, 6, plain=True),
     "vit_base_patch16_plain": ViT(768, 12, 12, plain=True),
@@ -70,7 +76,8 @@ def build(
     x = keras.layers.Conv2D(
         network.width, patch_size, strides=patch_size, kernel_initializer=WEIGHTS, name="patch_embedding"
     )(images)
-    x = _with_sine_positions(x) if network.plain else _with_learned_positions(x, ones)
+    tokens = ("class_token", "distillation_token") if network.distilled else ("class_token",)
+    x = _with_sine_positions(x) if network.plain else _with_learned_positions(x, ones, tokens)
     for block, rate in enumerate(blocks.linear_rates(stochastic_depth, network.depth), start=1):
         x = _block(x, ones, network, layer_scale, rate, name=f"block{block}")
     x = _norm(x, name="norm")
@@ -78,10 +85,25 @@ def build(
         x = keras.layers.GlobalAveragePooling1D(name="mean")(x)
         x = keras.layers.Dense(network.width, kernel_initializer=WEIGHTS, name="head")(x)
         x = keras.layers.Activation("tanh", name="pool", dtype="float32")(x)
+    elif network.distilled:
+        return keras.Model(images, _two_heads(x, classes, dropout=dropout, head_bias=head_bias), name=name)
     else:
         x = keras.layers.Activation("linear", name="pool", dtype="float32")(x[:, 0])
     outputs = blocks.logits(x, classes, dropout=dropout, head_bias=head_bias)
     return keras.Model(images, outputs, name=name)
+
+
+def _two_heads(x: KerasTensor, classes: int, *, dropout: float, head_bias: float) -> KerasTensor:
+    """The mean of the class token's logits and the distillation token's; for 0 classes of the tokens themselves."""
+    first, second = (
+        keras.layers.Activation("linear", name=name, dtype="float32")(x[:, index])
+        for index, name in enumerate(("class_feature", "distillation_feature"))
+    )
+    if not classes:
+        return keras.layers.Average(name="pool", dtype="float32")([first, second])
+    options = {"dropout": dropout, "head_bias": head_bias}
+    heads = [blocks.logits(first, classes, **options), blocks.logits(second, classes, suffix="_distilled", **options)]
+    return keras.layers.Average(name="mean_logits", dtype="float32")(heads)
 
 
 def _block(
@@ -106,12 +128,12 @@ def _block(
     return joined(hidden, x, 2)
 
 
-def _with_learned_positions(x: KerasTensor, ones: KerasTensor) -> KerasTensor:
+def _with_learned_positions(x: KerasTensor, ones: KerasTensor, tokens: tuple[str, ...]) -> KerasTensor:
     _, height, width, channels = x.shape
     x = keras.layers.Reshape((height * width, channels), name="tokens")(x)  # [batch, positions, channels]
-    token = parameters.parameter(ones, (1, channels), POSITIONS, name="class_token")
-    x = keras.layers.Concatenate(axis=1, name="with_class_token")([token, x])
-    positions = parameters.parameter(ones, (1 + height * width, channels), POSITIONS, name="positions")
+    learned = [parameters.parameter(ones, (1, channels), POSITIONS, name=token) for token in tokens]
+    x = keras.layers.Concatenate(axis=1, name="with_class_token")([*learned, x])
+    positions = parameters.parameter(ones, (len(tokens) + height * width, channels), POSITIONS, name="positions")
     return keras.layers.Add(name="with_positions")([x, positions])
 
 

@@ -22,6 +22,7 @@ def count(input_shape, layer) -> int:
         ((9, 9, 4), lambda: keras.layers.Conv2D(6, (3, 1), strides=2), 4 * 5 * 6 * 3 * 4),
         ((8, 8, 4), lambda: keras.layers.Conv2D(6, 3, padding="same", groups=2), 8 * 8 * 6 * 9 * 2),
         ((8, 8, 4), lambda: keras.layers.DepthwiseConv2D(3, padding="same"), 8 * 8 * 4 * 9),
+        ((9, 9, 4), lambda: keras.layers.SeparableConv2D(6, 3, strides=2), 4 * 4 * (4 * 9 + 4 * 6)),
         ((7,), lambda: keras.layers.Dense(5), 35),
         ((11, 7), lambda: keras.layers.Dense(5), 11 * 35),
         ((11, 7), lambda: keras.layers.EinsumDense("btc,cd->btd", (None, 5)), 11 * 35),

@@ -112,11 +112,27 @@ def load(model: keras.Model, origin: Origin | str | Path) -> Fitted:
 def keras_tensors(network: keras.Model) -> Tensors:
     """A keras.applications network's weights by LAYER/WEIGHT, without the network's own name before its layers'."""
     tensors = {}
+    numbered = _numbered(network)
     for variable in network.weights:
         layer, weight = variable.path.split("/")[-2:]
+        layer = numbered.get(layer, layer)
         key = f"{layer.removeprefix(f'{network.name}_')}/{re.sub(r'^variable_[0-9]+$', 'variable', weight)}"
         tensors[key] = Tensor(tuple(variable.shape), variable.numpy)
     return tensors
+
+
+def _numbered(network: keras.Model) -> dict[str, str]:
+    """Names that Keras made up, whose numbers go on from network to network, with numbers from 1 in this one."""
+    found: dict[str, dict[int, str]] = {}
+    for layer in network.layers:
+        made_up = re.fullmatch(r"(conv2d|batch_normalization)(?:_(\d+))?", layer.name)
+        if made_up:
+            found.setdefault(made_up[1], {})[int(made_up[2] or 0)] = layer.name
+    return {
+        layers[number]: f"{kind}_{rank}"
+        for kind, layers in found.items()
+        for rank, number in enumerate(sorted(layers), start=1)
+    }
 
 
 @functools.cache

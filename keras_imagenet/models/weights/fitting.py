@@ -6,6 +6,7 @@ all, and never is more read than the network has room for.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from keras_imagenet.models.weights.table import Table, modules
 Layout = Literal["torch", "keras", "ours"]
 Turn = Callable[[np.ndarray], np.ndarray]
 
-HEAD = "logits"
+HEADS = ("logits", "logits_distilled")
 FLATTENED = "hidden1"
 """The linear layer on a flattened feature map, in AlexNet and VGG."""
 
@@ -74,7 +75,7 @@ def fit(model: keras.Model, tensors: Tensors, table: Table | None, layout: Layou
     for owner, variables in owners.items():
         for index, variable in enumerate(variables):
             key, part = _key(owner, index, variable, named[owner], tensors, layout)
-            if owner == HEAD and (key not in tensors or _head_size(tensors[key], layout) != variable.shape[-1]):
+            if owner in HEADS and (key not in tensors or _head_size(tensors[key], layout) != variable.shape[-1]):
                 done["new_head"] = True
                 used.add(key)
                 continue
@@ -90,8 +91,10 @@ def fit(model: keras.Model, tensors: Tensors, table: Table | None, layout: Layou
                 done["channels"] = True
             if owner == "positions" and shape[0] == wanted[0] and shape[-1] == wanted[-1] and shape[1] != wanted[1]:
                 grid = _grid(model)
-                _require_square(shape[1] - 1, key, where)
-                turn, shape = _then(turn, lambda table, grid=grid: interpolate_positions(table, grid)), wanted
+                tokens = wanted[1] - math.prod(grid)
+                _require_square(shape[1] - tokens, key, where)
+                resized = functools.partial(interpolate_positions, grid=grid, tokens=tokens)
+                turn, shape = _then(turn, resized), wanted
                 done["positions"] = True
             if table and table.flip and owner == stem and variable.name == "kernel":
                 turn = _then(turn, lambda kernel: kernel[:, :, ::-1])
@@ -101,7 +104,7 @@ def fit(model: keras.Model, tensors: Tensors, table: Table | None, layout: Layou
                     f"layer {owner} of {model.name} has {list(wanted)}"
                 )
             moves.append(_Move(variable, key, tensors[key], turn))
-    _require_all_used(tensors, used, table, HEAD in owners, named, where)
+    _require_all_used(tensors, used, table, HEADS[0] in owners, where)
     for move in moves:
         move.variable.assign(_value(move, where))
     return Fitted(**done)
@@ -139,16 +142,16 @@ def adapt_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
     return kernel[:, :, np.arange(channels) % before] * (before / channels)
 
 
-def interpolate_positions(positions: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """Embeddings [1, 1 + side * side, channels], the class token's first, to [1, 1 + height * width, channels].
+def interpolate_positions(positions: np.ndarray, grid: tuple[int, int], tokens: int) -> np.ndarray:
+    """Embeddings [1, tokens + side * side, channels], the tokens' first, to [1, tokens + height * width, channels].
 
     Bicubic, with the kernel widened when shrinking, as timm's resample_abs_pos_embed.
     """
-    token, rest = positions[:, :1], positions[:, 1:]
+    kept, rest = positions[:, :tokens], positions[:, tokens:]
     side = math.isqrt(rest.shape[1])
     image = rest.reshape(1, side, side, -1).astype(np.float32)
     resized = keras.ops.image.resize(image, grid, interpolation="bicubic", antialias=True, data_format="channels_last")
-    return np.concatenate([token, np.asarray(resized).reshape(1, grid[0] * grid[1], -1)], axis=1)
+    return np.concatenate([kept, np.asarray(resized).reshape(1, grid[0] * grid[1], -1)], axis=1)
 
 
 def _owners(model: keras.Model) -> dict[str, list[Any]]:
@@ -182,7 +185,7 @@ def _key(
 
 def _is_parameter(owner: str, variable: Any) -> bool:
     """Whether a kernel is a learned tensor by itself: see keras_imagenet.models.parameters."""
-    return owner in ("class_token", "positions") or bool(re.search(r"_scale\d?$", owner))
+    return bool(re.search(r"(?:^|_)(?:positions|token|scale\d?)$", owner))
 
 
 def _turn(
@@ -256,12 +259,10 @@ def _require_square(positions: int, key: str, where: str) -> None:
         raise SettingsError(f"{where}: tensor {key} has {positions} positions, which are not a square to interpolate")
 
 
-def _require_all_used(
-    tensors: Tensors, used: set[str], table: Table | None, has_head: bool, named: dict[str, tuple[str, ...]], where: str
-) -> None:
+def _require_all_used(tensors: Tensors, used: set[str], table: Table | None, has_head: bool, where: str) -> None:
     unused = [r".*num_batches_tracked", *(table.unused if table else ())]
     if not has_head:
-        heads = [theirs for ours, theirs in table.lines if ours == HEAD] if table else [HEAD]
+        heads = [theirs for ours, theirs in table.lines if ours in HEADS] if table else HEADS
         unused += [re.escape(head) + r"[./].*" for head in heads]
     left = [key for key in tensors if key not in used and not any(re.fullmatch(each, key) for each in unused)]
     if left:

@@ -1,6 +1,6 @@
 """Names of keras.applications' networks, and their own class for each of ours."""
 
-from keras_imagenet.models.weights import classic
+from keras_imagenet.models.weights import classic, inception
 from keras_imagenet.models.weights.table import Table
 
 _SAME = {"padding": "same", "batch_norm": {"epsilon": 1e-3}}
@@ -8,6 +8,7 @@ _BLOCK = "block{s}{b:a}_"
 
 NETWORKS = {
     **classic.KERAS_NETWORKS,
+    **inception.KERAS_NETWORKS,
     **{f"efficientnet_b{number}": f"EfficientNetB{number}" for number in range(8)},
     **{f"tf_efficientnetv2_b{number}": f"EfficientNetV2B{number}" for number in range(4)},
     **{f"efficientnet_v2_{size.lower()}": f"EfficientNetV2{size}" for size in "SML"},
@@ -19,6 +20,7 @@ NETWORKS = {
 
 TABLES = {
     **classic.KERAS,
+    **inception.KERAS,
     "efficientnet": Table(
         (
             ("stem_conv", "stem_conv"),

@@ -32,6 +32,8 @@ KERAS_SIZES = {
     "efficientnet_v2_s": 384,
     "efficientnet_v2_m": 480,
     "efficientnet_v2_l": 480,
+    "inception_v3_keras": 299,
+    "xception": 299,
 }
 
 
@@ -45,7 +47,7 @@ def published(origin: str, name: str, file: str = "") -> dict[str, Any] | None:
         return size and _fields(size, size / (size + 32), "bicubic", True, LITE if size else IMAGENET)
     if origin == "keras":
         size = KERAS_SIZES.get(name, 224)
-        kernel, antialias = ("bicubic", False) if name in KERAS_SIZES else ("bilinear", True)
+        kernel, antialias = ("bicubic", False) if "efficientnet" in name else ("bilinear", True)
         return _fields(size, size / (size + 32), kernel, antialias, _keras_scale(name))
     rows = [row for row in _rows() if (row["origin"], row["name"]) == (origin, name)]
     stem = PurePath(file).stem

@@ -108,6 +108,7 @@ TABLES = {
         (
             ("patch_embedding", "patch_embed.proj"),
             ("class_token", "cls_token"),
+            ("distillation_token", "dist_token"),
             ("positions", "pos_embed"),
             ("block{b}_norm1", "blocks.{b-1}.norm1"),
             ("block{b}_attention/query", "blocks.{b-1}.attn.qkv[0/3]"),
@@ -121,6 +122,37 @@ TABLES = {
             ("block{b}_scale2", "blocks.{b-1}.ls2.gamma|blocks.{b-1}.gamma_2"),
             ("norm", "norm"),
             ("logits", "head"),
+            ("logits_distilled", "head_dist"),
         )
+    ),
+    "mlp_mixer": Table(
+        (
+            ("patch_embedding", "stem.proj"),
+            ("block{b}_norm{i}", "blocks.{b-1}.norm{i}"),
+            ("block{b}_positions_hidden", "blocks.{b-1}.mlp_tokens.fc1"),
+            ("block{b}_positions_project", "blocks.{b-1}.mlp_tokens.fc2"),
+            ("block{b}_channels_hidden", "blocks.{b-1}.mlp_channels.fc1"),
+            ("block{b}_channels_project", "blocks.{b-1}.mlp_channels.fc2"),
+            ("norm", "norm"),
+            ("logits", "head"),
+        )
+    ),
+    "swin": Table(
+        (
+            ("patch_embedding", "patch_embed.proj"),
+            ("stem_norm", "patch_embed.norm"),
+            ("stage{s}_downsample_norm", "layers.{s-1}.downsample.norm"),
+            ("stage{s}_downsample_linear", "layers.{s-1}.downsample.reduction"),
+            ("stage{s}_block{b}_norm{i}", "layers.{s-1}.blocks.{b-1}.norm{i}"),
+            ("stage{s}_block{b}_qkv", "layers.{s-1}.blocks.{b-1}.attn.qkv"),
+            ("stage{s}_block{b}_positions", "layers.{s-1}.blocks.{b-1}.attn.relative_position_bias_table"),
+            ("stage{s}_block{b}_attention_output", "layers.{s-1}.blocks.{b-1}.attn.proj"),
+            ("stage{s}_block{b}_hidden", "layers.{s-1}.blocks.{b-1}.mlp.fc1"),
+            ("stage{s}_block{b}_project", "layers.{s-1}.blocks.{b-1}.mlp.fc2"),
+            ("norm", "norm"),
+            ("logits", "head.fc"),
+        ),
+        # Published files may hold what follows from the size alone.
+        unused=(r".*\.attn\.relative_position_index", r".*\.attn_mask"),
     ),
 }

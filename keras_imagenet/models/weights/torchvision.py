@@ -1,6 +1,6 @@
 """Names of torchvision's networks."""
 
-from keras_imagenet.models.weights import classic
+from keras_imagenet.models.weights import classic, inception
 from keras_imagenet.models.weights.table import Table
 
 _MOBILE = (
@@ -23,6 +23,7 @@ _INVERTED = (
 
 TABLES = {
     **classic.TORCHVISION,
+    **inception.TORCHVISION,
     "efficientnet": Table(
         (
             *_MOBILE,
@@ -123,6 +124,24 @@ TABLES = {
             ("pool", "classifier.0"),
             ("logits", "classifier.2"),
         )
+    ),
+    "swin": Table(
+        (
+            ("patch_embedding", "features.0.0"),
+            ("stem_norm", "features.0.2"),
+            ("stage{s}_downsample_norm", "features.{2*s-2}.norm"),
+            ("stage{s}_downsample_linear", "features.{2*s-2}.reduction"),
+            ("stage{s}_block{b}_norm1", "features.{2*s-1}.{b-1}.norm1"),
+            ("stage{s}_block{b}_qkv", "features.{2*s-1}.{b-1}.attn.qkv"),
+            ("stage{s}_block{b}_positions", "features.{2*s-1}.{b-1}.attn.relative_position_bias_table"),
+            ("stage{s}_block{b}_attention_output", "features.{2*s-1}.{b-1}.attn.proj"),
+            ("stage{s}_block{b}_norm2", "features.{2*s-1}.{b-1}.norm2"),
+            ("stage{s}_block{b}_hidden", "features.{2*s-1}.{b-1}.mlp.0"),
+            ("stage{s}_block{b}_project", "features.{2*s-1}.{b-1}.mlp.3"),
+            ("norm", "norm"),
+            ("logits", "head"),
+        ),
+        unused=(r".*\.attn\.relative_position_index",),
     ),
     "vit": Table(
         (

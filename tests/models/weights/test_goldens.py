@@ -16,6 +16,9 @@ from keras_imagenet.models import (
     densenet,
     efficientnet,
     efficientnet_v2,
+    googlenet,
+    inception_v3,
+    mlp_mixer,
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
@@ -24,6 +27,7 @@ from keras_imagenet.models import (
     resnet,
     resnet_v2,
     squeezenet,
+    swin,
     vgg,
     vit,
 )
@@ -68,6 +72,23 @@ MOBILENET_V4 = mobilenet_v4.MobileNetV4(
 )
 REGNET = regnet.RegNet(4, 8, 8.0, 1.6, 8, squeeze_excite=True, stem=8)
 VIT = vit.ViT(8, 2, 2)
+SWIN = swin.Swin(8, (2, 2), (2, 4), 0.1, window=4)
+
+
+def _sixteenth(block: inception_v3.Block) -> inception_v3.Block:
+    def narrow(convolutions):
+        return tuple((filters // 16, *kernel) for filters, *kernel in convolutions)
+
+    forks = {number: narrow(fork) for number, fork in (block.forks or {}).items()}
+    return inception_v3.Block(tuple(map(narrow, block.branches)), block.pooled // 16, forks)
+
+
+_, A, _ = inception_v3.STAGES[0]
+B, C = inception_v3.STAGES[1][:2]
+D, E = inception_v3.STAGES[2][:2]
+INCEPTION = inception_v3.InceptionV3(
+    (2, 2, 4, 5, 12), tuple(tuple(map(_sixteenth, stage)) for stage in ((A,), (B, C), (D, E)))
+)
 PLAIN_TABLE = Table(
     (
         ("patch_embedding", "embedding"),
@@ -108,6 +129,12 @@ NETWORKS = {
     "timm_convnext": (convnext, convnext.ConvNeXt((1, 1, 1, 2), (8, 8, 8, 16), 0.1), {}),
     "timm_vit": (vit, VIT, {}),
     "timm_vit_scaled": (vit, replace(VIT, depth=1), {"layer_scale": 1.0}),
+    "timm_vit_distilled": (vit, replace(VIT, depth=1, distilled=True), {}),
+    "timm_mlp_mixer": (mlp_mixer, mlp_mixer.MLPMixer(8, 2, 16, 4, 32), {}),
+    "torchvision_swin": (swin, SWIN, {}),
+    "timm_swin": (swin, SWIN, {}),
+    "torchvision_googlenet": (googlenet, googlenet.GoogLeNet((8, 8, 8), 3 * (((4, 3, 4, 2, 4, 4),),)), {}),
+    "torchvision_inception_v3": (inception_v3, INCEPTION, {}),
     "plain_vit": (vit, replace(VIT, plain=True), {}),
 }
 

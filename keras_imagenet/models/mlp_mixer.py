@@ -1,0 +1,87 @@
+"""MLP-Mixer (arXiv:2105.01601, section 2 and table 1): patches mixed along positions, then along channels, by turns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+from keras import KerasTensor
+
+from keras_imagenet.errors import SettingsError
+from keras_imagenet.models import blocks
+
+
+@dataclass(frozen=True)
+class MLPMixer:
+    """Width of a token, depth, pixels a side of a patch; hidden units between positions and between channels."""
+
+    width: int
+    depth: int
+    patch_size: int
+    positions_hidden: int
+    channels_hidden: int
+
+
+VARIANTS = {
+    "mixer_s32_224": MLPMixer(512, 8, 32, 256, 2048),
+    "mixer_s16_224": MLPMixer(512, 8, 16, 256, 2048),
+    "mixer_b16_224": MLPMixer(768, 12, 16, 384, 3072),
+}
+
+EPSILON = 1e-6
+WEIGHTS = {"class_name": "GlorotUniform", "config": {}}
+
+
+def build(
+    variant: str | MLPMixer,
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    dropout: float = 0.0,
+    stochastic_depth: float = 0.0,
+    head_bias: float = 0.0,
+) -> keras.Model:
+    """Logits [batch, classes] or, for 0 classes, features; images whose sides the patch size divides.
+
+    Weights belong to one number of patches: those of one input size do not fit another. stochastic_depth: drop rate of
+    the last block, rising linearly from 0.
+    """
+    name = variant if isinstance(variant, str) else "mlp_mixer"
+    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    size = network.patch_size
+    images = blocks.image_input(input_shape, name, minimum=size)
+    if any(side % size for side in input_shape[:2]):
+        height, width = input_shape[:2]
+        raise SettingsError(f"data.size: {name} needs sides divisible by {size}, got {height} x {width}")
+    x = keras.layers.Conv2D(network.width, size, strides=size, kernel_initializer=WEIGHTS, name="patch_embedding")(
+        images
+    )
+    x = keras.layers.Reshape((x.shape[1] * x.shape[2], network.width), name="tokens")(x)
+    for block, rate in enumerate(blocks.linear_rates(stochastic_depth, network.depth), start=1):
+        x = _block(x, network, rate, name=f"block{block}")
+    x = _norm(x, name="norm")
+    x = keras.layers.GlobalAveragePooling1D(name="pool", dtype="float32")(x)
+    return keras.Model(images, blocks.logits(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+
+
+def _block(x: KerasTensor, network: MLPMixer, drop_rate: float, *, name: str) -> KerasTensor:
+    branch = keras.layers.Permute((2, 1), name=f"{name}_by_channel")(_norm(x, name=f"{name}_norm1"))
+    branch = _mlp(branch, network.positions_hidden, name=f"{name}_positions")
+    branch = keras.layers.Permute((2, 1), name=f"{name}_by_position")(branch)
+    branch = blocks.stochastic_depth(branch, drop_rate, name=f"{name}_drop1")
+    x = keras.layers.Add(name=f"{name}_add1")([branch, x])
+    branch = _mlp(_norm(x, name=f"{name}_norm2"), network.channels_hidden, name=f"{name}_channels")
+    branch = blocks.stochastic_depth(branch, drop_rate, name=f"{name}_drop2")
+    return keras.layers.Add(name=f"{name}_add2")([branch, x])
+
+
+def _mlp(x: KerasTensor, hidden: int, *, name: str) -> KerasTensor:
+    """Along the last axis, which keeps its length."""
+    size = x.shape[-1]
+    x = keras.layers.Dense(hidden, kernel_initializer=WEIGHTS, name=f"{name}_hidden")(x)
+    x = keras.layers.Activation("gelu", name=f"{name}_act")(x)
+    return keras.layers.Dense(size, kernel_initializer=WEIGHTS, name=f"{name}_project")(x)
+
+
+def _norm(x: KerasTensor, *, name: str) -> KerasTensor:
+    return keras.layers.LayerNormalization(epsilon=EPSILON, name=name)(x)

@@ -1,0 +1,183 @@
+"""Swin transformers (arXiv:2103.14030, section 3 and figure 3): attention in windows, shifted in every second block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+from keras import KerasTensor
+
+from keras_imagenet.models import blocks, parameters
+
+
+@dataclass(frozen=True)
+class Swin:
+    """Width of the first stage, doubled in each; depth and heads of each; drop rate of the last block; window's side."""
+
+    width: int
+    depths: tuple[int, ...]
+    heads: tuple[int, ...]
+    stochastic_depth: float
+    window: int = 7
+
+
+VARIANTS = {
+    "swin_tiny_patch4_window7_224": Swin(96, (2, 2, 6, 2), (3, 6, 12, 24), 0.2),
+    "swin_t": Swin(96, (2, 2, 6, 2), (3, 6, 12, 24), 0.2),
+    "swin_s": Swin(96, (2, 2, 18, 2), (3, 6, 12, 24), 0.3),
+    "swin_b": Swin(128, (2, 2, 18, 2), (4, 8, 16, 32), 0.5),
+}
+
+PATCH_SIZE = 4
+EPSILON = 1e-5
+MASKED = -100.0
+"""Added to the score of pixels that only the shift made neighbours."""
+WEIGHTS = {"class_name": "TruncatedNormal", "config": {"mean": 0.0, "stddev": 0.02}}
+
+
+def build(
+    variant: str | Swin,
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    dropout: float = 0.0,
+    stochastic_depth: float | None = None,
+    head_bias: float = 0.0,
+) -> keras.Model:
+    """Logits [batch, classes] or, for 0 classes, features; images of 4 pixels a side or more.
+
+    Where windows do not fit a map, it is filled up with zeros after the norm and then shifted, as in torchvision (timm
+    shifts first; at the published sizes windows fit). stochastic_depth: drop rate of the last block, rising linearly
+    from 0; the variant's own if None.
+    """
+    name = variant if isinstance(variant, str) else "swin"
+    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    final = network.stochastic_depth if stochastic_depth is None else stochastic_depth
+    rates = iter(blocks.linear_rates(final, sum(network.depths)))
+
+    images = blocks.image_input(input_shape, name, minimum=PATCH_SIZE)
+    one = keras.ops.max(parameters.ones(images), axis=0, keepdims=True)  # [1, 1]: what holds for all images
+    x = keras.layers.Conv2D(
+        network.width, PATCH_SIZE, strides=PATCH_SIZE, kernel_initializer=WEIGHTS, name="patch_embedding"
+    )(images)
+    x = _norm(x, name="stem_norm")
+    for stage, (depth, heads) in enumerate(zip(network.depths, network.heads, strict=True), start=1):
+        if stage > 1:
+            x = _merged(x, name=f"stage{stage}_downsample")
+        for block in range(1, depth + 1):
+            shift = 0 if block % 2 else network.window // 2
+            x = _block(x, one, heads, network.window, shift, next(rates), name=f"stage{stage}_block{block}")
+    x = _norm(x, name="norm")
+    return keras.Model(images, blocks.classifier(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+
+
+def _block(
+    x: KerasTensor, one: KerasTensor, heads: int, window: int, shift: int, drop_rate: float, *, name: str
+) -> KerasTensor:
+    width = x.shape[-1]
+    branch = _windowed_attention(_norm(x, name=f"{name}_norm1"), one, heads, window, shift, name=name)
+    branch = blocks.stochastic_depth(branch, drop_rate, name=f"{name}_drop1")
+    x = keras.layers.Add(name=f"{name}_add1")([branch, x])
+    branch = _norm(x, name=f"{name}_norm2")
+    branch = keras.layers.Dense(4 * width, kernel_initializer=WEIGHTS, name=f"{name}_hidden")(branch)
+    branch = keras.layers.Activation("gelu", name=f"{name}_act")(branch)
+    branch = keras.layers.Dense(width, kernel_initializer=WEIGHTS, name=f"{name}_project")(branch)
+    branch = blocks.stochastic_depth(branch, drop_rate, name=f"{name}_drop2")
+    return keras.layers.Add(name=f"{name}_add2")([branch, x])
+
+
+def _windowed_attention(
+    x: KerasTensor, one: KerasTensor, heads: int, window: int, shift: int, *, name: str
+) -> KerasTensor:
+    _, height, width, channels = x.shape
+    below, beside = -height % window, -width % window
+    if below or beside:
+        x = keras.layers.ZeroPadding2D(((0, below), (0, beside)), name=f"{name}_pad")(x)
+    grid = ((height + below) // window, (width + beside) // window)
+    # An axis that one window covers is not shifted.
+    shifts = tuple(shift if count > 1 else 0 for count in grid)
+    if any(shifts):
+        x = keras.ops.roll(x, tuple(-each for each in shifts), axis=(1, 2))
+    x = keras.layers.Reshape((grid[0], window, grid[1], window, channels), name=f"{name}_rows")(x)
+    x = keras.layers.Permute((1, 3, 2, 4, 5), name=f"{name}_by_window")(x)
+    x = keras.layers.Reshape((grid[0] * grid[1], window**2, channels), name=f"{name}_windows")(x)
+    x = _attention(x, one, heads, grid, window, shifts, name=name)
+    x = keras.layers.Reshape((*grid, window, window, channels), name=f"{name}_grid")(x)
+    x = keras.layers.Permute((1, 3, 2, 4, 5), name=f"{name}_by_row")(x)
+    x = keras.layers.Reshape((grid[0] * window, grid[1] * window, channels), name=f"{name}_map")(x)
+    if any(shifts):
+        x = keras.ops.roll(x, shifts, axis=(1, 2))
+    if below or beside:
+        x = keras.layers.Cropping2D(((0, below), (0, beside)), name=f"{name}_crop")(x)
+    return x
+
+
+def _attention(
+    x: KerasTensor,
+    one: KerasTensor,
+    heads: int,
+    grid: tuple[int, int],
+    window: int,
+    shifts: tuple[int, ...],
+    *,
+    name: str,
+) -> KerasTensor:
+    """x [batch, windows, pixels, channels] to the same shape, each window by itself."""
+    _, windows, pixels, channels = x.shape
+    x = keras.layers.Dense(3 * channels, kernel_initializer=WEIGHTS, name=f"{name}_qkv")(x)
+    x = keras.layers.Reshape((windows, pixels, 3, heads, channels // heads), name=f"{name}_heads")(x)
+    x = keras.layers.Permute((3, 1, 4, 2, 5), name=f"{name}_by_head")(x)  # [batch, 3, windows, heads, pixels, size]
+    query, key, value = x[:, 0] * (channels // heads) ** -0.5, x[:, 1], x[:, 2]
+    scores = keras.ops.matmul(query, keras.ops.swapaxes(key, -2, -1)) + _biases(one, heads, window, name=name)
+    if any(shifts):
+        scores = scores + _mask(one, grid, window, shifts)
+    x = keras.ops.matmul(keras.layers.Softmax(name=f"{name}_softmax")(scores), value)
+    x = keras.layers.Permute((1, 3, 2, 4), name=f"{name}_by_pixel")(x)
+    x = keras.layers.Reshape((windows, pixels, channels), name=f"{name}_joined")(x)
+    return keras.layers.Dense(channels, kernel_initializer=WEIGHTS, name=f"{name}_attention_output")(x)
+
+
+def _biases(one: KerasTensor, heads: int, window: int, *, name: str) -> KerasTensor:
+    """Learned scores [1, 1, heads, pixels, pixels] by the distance of two pixels along each axis."""
+    span = 2 * window - 1
+    table = parameters.parameter(one, (span**2, heads), WEIGHTS, name=f"{name}_positions")
+    distances = [[row - other + window - 1 for other in range(window)] for row in range(window)]
+    x = keras.ops.reshape(table, (1, span, span, heads))
+    x = keras.ops.take(x, distances, axis=1)  # [1, row, other row, span, heads]
+    x = keras.ops.take(x, distances, axis=3)  # [1, row, other row, column, other column, heads]
+    x = keras.ops.transpose(x, (0, 5, 1, 3, 2, 4))
+    return keras.ops.reshape(x, (1, 1, heads, window**2, window**2))
+
+
+def _mask(one: KerasTensor, grid: tuple[int, int], window: int, shifts: tuple[int, ...]) -> KerasTensor:
+    """[1, windows, 1, pixels, pixels]: 0 for pixels of one region before the shift, MASKED for others."""
+    rows, columns = (_regions(count, window, shift) for count, shift in zip(grid, shifts, strict=True))
+    # Made from `one`, so that the graph holds what makes the mask and not the mask.
+    rows = keras.ops.reshape(keras.ops.expand_dims(rows, 0) * one, (1, grid[0], 1, window, 1))
+    columns = keras.ops.reshape(keras.ops.expand_dims(columns, 0) * one, (1, 1, grid[1], 1, window))
+    regions = keras.ops.reshape(3 * rows + columns, (1, grid[0] * grid[1], 1, window**2))
+    apart = keras.ops.not_equal(keras.ops.expand_dims(regions, 3), keras.ops.expand_dims(regions, 4))
+    return MASKED * keras.ops.cast(apart, one.dtype)
+
+
+def _regions(count: int, window: int, shift: int) -> list[float]:
+    """Number of each row's region: before the last window, in it, and what the shift brought there from the start."""
+    side = count * window
+    return [float((row >= side - window) + (row >= side - shift)) for row in range(side)]
+
+
+def _merged(x: KerasTensor, *, name: str) -> KerasTensor:
+    """2 x 2 pixels joined, half as many channels then; an odd side is filled up with zeros."""
+    _, height, width, channels = x.shape
+    if height % 2 or width % 2:
+        x = keras.layers.ZeroPadding2D(((0, height % 2), (0, width % 2)), name=f"{name}_pad")(x)
+        _, height, width, _ = x.shape
+    x = keras.layers.Reshape((height // 2, 2, width // 2, 2, channels), name=f"{name}_pairs")(x)
+    x = keras.layers.Permute((1, 3, 4, 2, 5), name=f"{name}_by_square")(x)
+    x = keras.layers.Reshape((height // 2, width // 2, 4 * channels), name=f"{name}_squares")(x)
+    x = _norm(x, name=f"{name}_norm")
+    return keras.layers.Dense(2 * channels, use_bias=False, kernel_initializer=WEIGHTS, name=f"{name}_linear")(x)
+
+
+def _norm(x: KerasTensor, *, name: str) -> KerasTensor:
+    return keras.layers.LayerNormalization(epsilon=EPSILON, name=name)(x)
