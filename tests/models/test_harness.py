@@ -51,7 +51,11 @@ TINY = {
             "mobilenetv4_conv_small",
             stem=8,
             stages=(
-                (mobilenet_v4.Fused(3, 8, 2, 2), mobilenet_v4.Universal(3, 5, 16, 2, 2)),
+                (
+                    mobilenet_v4.Fused(3, 8, 2, 2),
+                    mobilenet_v4.Universal(3, 5, 16, 2, 2),
+                    mobilenet_v4.Universal(0, 3, 16, 2),
+                ),
                 (mobilenet_v4.Conv(1, 16),),
             ),
             head=16,
