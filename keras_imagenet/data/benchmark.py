@@ -115,9 +115,14 @@ def stream(step: Callable, source: Source, batch_size: int, threads: int, seed: 
 
     def act(index: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         result = step(index, seed)
-        return result if stage == "batch" else tf.size(result)
+        if stage == "batch":
+            return result
+        # One value that depends on the pixels: a size is known without them, and TensorFlow would leave the work out.
+        return (
+            tf.strings.length(result) if result.dtype == tf.string else tf.cast(tf.reshape(result, (-1,))[0], tf.int32)
+        )
 
-    batches = rows.map(act, num_parallel_calls=threads, deterministic=True).batch(batch_size)
+    batches = rows.map(act, num_parallel_calls=threads, deterministic=True).batch(batch_size).prefetch(2)
     options = tf.data.Options()
     options.threading.private_threadpool_size = max(threads, 2)
     return batches.with_options(options)
