@@ -40,21 +40,40 @@ def fit(
     splits = sources.open_source(settings.data.source)
     folder = run_folder.create(settings, recipe)
     output = replace(output, log_file=folder.log_file)
-    strategy = runtime.start(settings.runtime, folder.log_file, debug=debug)
-    from keras_imagenet.training import fit as training
-
     try:
-        metrics = training.fit(settings, splits, strategy, folder, output, callbacks)
-    except Interrupted as error:
-        raise Interrupted(f"{error}. To go on: {training.resume_command(folder)}", error.exit_code - 128) from error
-    except OSError as error:
-        raise KerasImagenetError(
-            f"{folder.path}: cannot be written: {error.strerror or str(error).splitlines()[0]}; what was written before is whole. "
-            f"To go on from the last checkpoint: {training.resume_command(folder)}"
-        ) from error
+        metrics = _train(settings, splits, folder, output, callbacks, debug)
+    except BaseException:
+        run_folder.discard_unused(folder)
+        raise
     if metrics is not None:
         output.result(metrics | {"run_folder": str(folder.path)}, _closing_lines(folder, metrics))
     return folder
+
+
+def _train(
+    settings: Settings,
+    splits: sources.Splits,
+    folder: RunFolder,
+    output: Output,
+    callbacks: Sequence["keras.callbacks.Callback"],
+    debug: bool,
+) -> dict[str, Any] | None:
+    """training.fit's metrics; what ends it early says the command that goes on."""
+    strategy = runtime.start(settings.runtime, folder.log_file, debug=debug)
+    from keras_imagenet.training import fit as training
+
+    go_on = f"To go on from the last checkpoint: {training.resume_command(folder)}"
+    try:
+        return training.fit(settings, splits, strategy, folder, output, callbacks)
+    except Interrupted as error:
+        raise Interrupted(f"{error}. To go on: {training.resume_command(folder)}", error.exit_code - 128) from error
+    except BrokenPipeError as error:
+        raise KerasImagenetError(f"whoever read the output has closed it, so the run has stopped. {go_on}") from error
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
+        raise KerasImagenetError(
+            f"{folder.path}: cannot be written: {reason}; what was written before is whole. {go_on}"
+        ) from error
 
 
 def dry_run(settings: Settings, *, output: Output | None = None, debug: bool = False) -> dict[str, Any]:
@@ -300,6 +319,8 @@ def data(
     Raises SettingsError or DataError.
     """
     output = output or Output.standard()
+    if limit < 1:
+        raise SettingsError(f"--limit {limit}: must be at least 1")
     splits = sources.open_source(settings.data.source)
     strategy = runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.data.facts import fact_lines, facts

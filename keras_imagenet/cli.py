@@ -18,6 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     try:
         rest, overrides = split_settings(arguments)
+        _no_dashed_files(rest)
         parsed, unknown = _parser().parse_known_args(rest)
         if unknown:
             raise SettingsError(_unknown_argument(unknown[0]))
@@ -270,6 +271,16 @@ class _Parser(argparse.ArgumentParser):
             add(self)
         return super().parse_known_args(args, namespace)
 
+    def _check_value(self, action, value) -> None:
+        """argparse's, with the nearest choice."""
+        if action.choices is not None and value not in action.choices:
+            from keras_imagenet.settings.explain import nearest
+
+            choices = list(action.choices)
+            raise SettingsError(
+                f"command line: {value}: must be one of {', '.join(choices)}{nearest(value, choices)} ({self.prog} --help)"
+            )
+
     def error(self, message: str) -> NoReturn:
         """Raise the complaint as a SettingsError."""
         raise SettingsError(f"command line: {message} ({self.prog} --help)")
@@ -293,6 +304,18 @@ def _prepare_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", help=field.description + default, required=field.is_required())
 
 
+def _no_dashed_files(arguments: Sequence[str]) -> None:
+    """A file called -x.jpg is taken for options, unless it comes after a --."""
+    from pathlib import Path
+
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    for word in options:
+        if word.startswith("-") and word != "-h" and Path(word).is_file():
+            raise SettingsError(
+                f"command line: {word}: a name that begins with - is read as an option; write -- before it"
+            )
+
+
 def _no_settings(overrides: Overrides, command: str) -> None:
     if overrides:
         raise SettingsError(
@@ -307,16 +330,15 @@ def _output(parsed: argparse.Namespace):
 
 
 def _unknown_argument(word: str) -> str:
-    """What to write instead of an option that does not exist."""
-    from keras_imagenet.settings.explain import nearest, setting_names
+    """What to write instead of an option that does not exist: the nearest option, or setting by its last part."""
+    from difflib import get_close_matches
+
+    from keras_imagenet.settings.explain import setting_names
 
     if not word.startswith("-"):
         return f"command line: {word}: unexpected argument"
-    name, settings = word.lstrip("-").partition("=")[0], list(setting_names())
-    by_last_part = {setting.rpartition(".")[2]: setting for setting in reversed(settings)}
-    hint = (
-        f"; did you mean --{by_last_part[name]}?"
-        if name in by_last_part
-        else nearest(name, [*by_last_part, "config", "dry_run", "json"])
-    )
+    settings = {setting.rpartition(".")[2]: setting for setting in reversed(list(setting_names()))}
+    known = settings | {option: option for option in ("config", "dry_run", "json", "debug", "weights", "output")}
+    close = get_close_matches(word.lstrip("-").partition("=")[0], known, n=1, cutoff=0.5)
+    hint = f"; did you mean --{known[close[0]]}?" if close else ""
     return f"command line: {word}: unknown argument{hint}"

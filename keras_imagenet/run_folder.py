@@ -81,6 +81,13 @@ def create(settings: Settings, recipe: str) -> RunFolder:
     return RunFolder(path)
 
 
+def discard_unused(folder: RunFolder) -> None:
+    """Remove the folder of a run that ended before it began: one that holds no more than notices of the start."""
+    if {file.name for file in folder.path.iterdir()} <= {folder.log_file.name}:
+        folder.log_file.unlink(missing_ok=True)
+        folder.path.rmdir()
+
+
 def opened(path: str | Path) -> RunFolder:
     """A finished run's folder. Raises SettingsError where there is none."""
     folder = RunFolder(Path(path))

@@ -4,6 +4,8 @@ import json
 import re
 import resource
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,10 +83,24 @@ def test_another_model_over_the_default_recipe_and_a_dry_run_leaves_nothing(comm
         (["fit", "--model.name", "resnet81"], 2, "model.name = resnet81: no such model; did you mean resnet"),
         (["fit", "--train.epoch", "3"], 2, "train.epoch: unknown setting; did you mean epochs?"),
         (["fit", "--epochs", "3"], 2, "--epochs: unknown argument; did you mean --train.epochs?"),
-        (["fit", "--cofig", "x"], 2, "--cofig: unknown argument; did you mean config?"),
+        (["fit", "--cofig", "x"], 2, "--cofig: unknown argument; did you mean --config?"),
         (["fit", "--train.epochs"], 2, "--train.epochs: needs a value"),
         (["fit", "--train.epochs", "x"], 2, "train.epochs = 'x': input should be a valid number"),
-        (["fitt"], 2, "invalid choice: 'fitt'"),
+        (["fit", "--epoch", "3"], 2, "--epoch: unknown argument; did you mean --train.epochs?"),
+        (["fit", "--dryrun"], 2, "--dryrun: unknown argument; did you mean --dry_run?"),
+        (["fit", "--model.freeze", "stem"], 2, "model.freeze = stem: must be a list in brackets, such as [stem]"),
+        (["fit", "--data.source.name", "foldr"], 2, "digits, arrays, folder, csv, records, tfds; did you mean folder?"),
+        (["fit", "--data.size", "0"], 2, "data.size = '0': input should be greater than 0"),
+        (["fit", "photos"], 2, "photos: unexpected argument"),
+        (["fitt"], 2, "fitt: must be one of fit, evaluate, predict, export, "),
+        (["fitt"], 2, "; did you mean fit?"),
+        (["benchmark", "pipelin"], 2, "pipelin: must be one of pipeline; did you mean pipeline?"),
+        (["data", "--limit", "0"], 2, "--limit 0: must be at least 1"),
+        (
+            ["predict", "runs", "-x.jpg"],
+            2,
+            "-x.jpg: a name that begins with - is read as an option; write -- before it",
+        ),
         ([], 2, "the following arguments are required: COMMAND"),
         (["evaluate", "no/run"], 2, "no/run: no such run folder, and no such model"),
         (["evaluate", "resnet50"], 2, "resnet50: a network by its name needs --weights"),
@@ -100,6 +116,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     words: list[str], code: int, wanted: str, capsys, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "-x.jpg").touch()
     assert main(words) == code
     printed = capsys.readouterr()
     assert wanted in printed.err + printed.out
@@ -231,3 +248,23 @@ def test_models_lists_names_parameters_and_macs(capsys) -> None:
     assert main(["models", "resnet50*", "--json"]) == 0
     row = next(row for row in json.loads(capsys.readouterr().out) if row["name"] == "resnet50")
     assert (row["parameters"], round(row["macs"] / 1e6)) == (25_557_032, 4089)
+
+
+def test_a_closed_pipe_ends_fit_in_one_line(tmp_path: Path) -> None:
+    """`keras-imagenet fit | head -1`: not a complaint about the disk, and the command that goes on."""
+    words = [sys.executable, "-m", "keras_imagenet", "fit", "--runtime.run_folder", str(tmp_path / "run")]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.stdout.close()
+    complaint = process.stderr.read()
+    assert process.wait(timeout=120) == 1
+    assert complaint.count("\n") == 1
+    assert "has closed it" in complaint
+    assert f"--runtime.run_folder {tmp_path / 'run'}" in complaint
+
+
+def test_a_run_that_ends_before_it_begins_leaves_no_folder(command, tmp_path: Path) -> None:
+    done = command("fit", "--model.freeze", "[stam]", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "model.freeze: 'stam' fits no layer of simple_cnn" in done.stderr
+    assert not list(tmp_path.glob("runs/*"))

@@ -49,7 +49,9 @@ def draw_first_batch(
     try:
         draw_sheet(parts["images"][readable], captions, title, file)
     except (OSError, ValueError) as error:
-        raise SettingsError(f"--output = {file}: cannot be written: {error}") from None
+        raise SettingsError(
+            f"--output {file}: cannot be written: {getattr(error, 'strerror', None) or error}"
+        ) from None
 
 
 def draw_sheet(images: np.ndarray, captions: Sequence[str], title: str, file: Path) -> None:

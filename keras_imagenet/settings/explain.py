@@ -56,6 +56,8 @@ def explain(error: Mapping[str, Any], layers: Sequence[tuple[str, Mapping[str, A
         return f"{where}: {key} = {value}: must be one of {', '.join(options)}{nearest(str(value), options)}"
     if kind == "model_type":
         return f"{where}: {key} = {value!r:.80}: must be a group of settings in braces, such as {{}} for its defaults"
+    if kind == "tuple_type":
+        return f"{where}: {key} = {value}: must be a list in brackets, such as [{value}]"
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     return f"{where}: {key}: {message}" if kind == "value_error" else f"{where}: {key} = {value!r:.80}: {message}"
