@@ -10,7 +10,7 @@ from keras_imagenet.data import augment, images, order
 from keras_imagenet.data.augment import stock
 from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources import Source
-from keras_imagenet.data.stream import Stream, without
+from keras_imagenet.data.stream import Stream
 from keras_imagenet.settings import AugmentSettings
 
 Example = dict[str, tf.Tensor]
@@ -34,15 +34,13 @@ def training_stream(
     """Endless global batches from `first_step` on, shuffled anew each epoch, as one batch for each replica.
 
     A batch: images uint8 [rows, height, width, channels] (float32 0-255 after stock KerasCV layers), labels int32 [rows],
-    epochs int32 [rows] from 0, seeds int32 [rows, 2], weights float32 [rows]: 0 for unreadable examples, and batch_size in
-    all over the global batch.
+    epochs int32 [rows] from 0, seeds int32 [rows, 2], weights float32 [rows]: 1, and 0 for unreadable examples.
     `report` is told the name of every unreadable example and what is wrong with it. Raises SettingsError for stock layers
     that do not exist.
     """
     layers = augment.build(settings, preset)
     stock_layers = stock.build(settings.keras_cv)
     crop = settings.random_resized_crop
-    replicas = strategy.num_replicas_in_sync
 
     @tf.function(reduce_retracing=True)
     def example(row: Example) -> Example:
@@ -56,47 +54,36 @@ def training_stream(
             example = layer(example)
         return example
 
-    def plan_of(step: int) -> order.Plan:
-        return order.training_plan(step, batch_size, len(source.labels), seed)
+    def plan_of(step: int, worker: int, workers: int) -> order.Plan:
+        return order.training_plan(step, batch_size, len(source), seed, worker, workers)
 
-    def opened(step: int, unreadable: Mapping[int, str]) -> tf.data.Dataset:
-        def plan(step: int) -> order.Plan:
-            return without(plan_of(step), unreadable, len(source.labels), keep_total=True)
-
-        steps = tf.data.Dataset.range(step, np.iinfo(np.int64).max)
-        batches = _batches(steps, source, plan, example, batch_size // replicas, threads)
+    def opened(step: int, plan: PlanOf, rows: int) -> tf.data.Dataset:
+        batches = _batches(tf.data.Dataset.range(step, np.iinfo(np.int64).max), source, plan, example, rows, threads)
         for layer in stock_layers:
             batches = batches.map(partial(_apply_stock, layer))
-        return batches.prefetch(2 * replicas)
+        return batches
 
-    return Stream(
-        source, opened, lambda step: plan_of(step).indices, strategy, report, step=first_step, unreadable=unreadable
-    )
+    return Stream(source, batch_size, plan_of, opened, strategy, report, step=first_step, unreadable=unreadable)
 
 
 def evaluation_stream(
     source: Source, preset: Preset, strategy: tf.distribute.Strategy, *, batch_size: int, threads: int, report: Report
 ) -> Stream:
     """One pass over a source in its own order, as training_stream; padding and unreadable rows have weight 0, others 1."""
-    steps_in_all = order.evaluation_steps(len(source.labels), batch_size)
-    replicas = strategy.num_replicas_in_sync
 
     @tf.function(reduce_retracing=True)
     def example(row: Example) -> Example:
         image = images.evaluation_crop(source.read(row["index"]), preset)
         return {"images": image, "labels": row["labels"], "weights": row["weights"]}
 
-    def plan_of(step: int) -> order.Plan:
-        return order.evaluation_plan(step, batch_size, len(source.labels))
+    def plan_of(step: int, worker: int, workers: int) -> order.Plan:
+        return order.evaluation_plan(step, batch_size, len(source), replica=worker, replicas=workers)
 
-    def opened(step: int, unreadable: Mapping[int, str]) -> tf.data.Dataset:
-        def plan(step: int) -> order.Plan:
-            return without(plan_of(step), unreadable, len(source.labels), keep_total=False)
+    def opened(step: int, plan: PlanOf, rows: int) -> tf.data.Dataset:
+        steps = tf.data.Dataset.range(step, order.evaluation_steps(len(source), batch_size))
+        return _batches(steps, source, plan, example, rows, threads)
 
-        steps = tf.data.Dataset.range(step, steps_in_all)
-        return _batches(steps, source, plan, example, batch_size // replicas, threads).prefetch(2 * replicas)
-
-    return Stream(source, opened, lambda step: plan_of(step).indices, strategy, report)
+    return Stream(source, batch_size, plan_of, opened, strategy, report)
 
 
 def _batches(

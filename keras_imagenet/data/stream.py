@@ -23,15 +23,17 @@ UNREADABLE_ERRORS = (
 class Stream:
     """An iterator over global batches from a step on, that can be sought.
 
-    opened(step, unreadable): a dataset of each replica's batches. indices_of(step): which examples stand in a batch.
-    report(name, reason): told of every unreadable example, once; it may raise.
+    plan_of(step, worker, workers): the rows of a batch that a worker reads. opened(step, plan_of, rows): a dataset of
+    batches of `rows` rows, as plan_of(step) and those after it say. report(name, reason): told of every unreadable example,
+    once; it may raise.
     """
 
     def __init__(
         self,
         source: Source,
-        opened: Callable[[int, Mapping[int, str]], tf.data.Dataset],
-        indices_of: Callable[[int], np.ndarray],
+        batch_size: int,
+        plan_of: Callable[[int, int, int], Plan],
+        opened: Callable[[int, Callable[[int], Plan], int], tf.data.Dataset],
         strategy: tf.distribute.Strategy,
         report: Callable[[str, str], None],
         *,
@@ -39,19 +41,34 @@ class Stream:
         unreadable: Mapping[int, str] | None = None,
     ) -> None:
         self.source = source
+        self.batch_size = batch_size
         self.unreadable = dict(unreadable or {})
+        self._plan_of = plan_of
         self._opened = opened
-        self._indices_of = indices_of
         self._strategy = strategy
         self._report = report
+        self._worker = (0, 1)
         self.seek(step)
 
     def seek(self, step: int) -> None:
         """Go on from a step, in constant time."""
         self.step = step
+        self._batches: Iterator[Mapping[str, Any]] | None = None  # opened when the first batch is asked for
+
+    def of_worker(self, context: tf.distribute.InputContext) -> tf.data.Dataset:
+        """What the replicas of one worker get from the current step on, one replica's batch after the other.
+
+        A worker reads its contiguous slice of every global batch and nothing else; the slices of all, in their order, are
+        the global batch.
+        """
+        self._worker = worker, workers = context.input_pipeline_id, context.num_input_pipelines
         unreadable = dict(self.unreadable)  # The pipeline's threads read it while this one adds to its own.
-        dataset = self._strategy.distribute_datasets_from_function(lambda context: self._opened(step, unreadable))
-        self._batches = iter(dataset)
+
+        def plan(step: int) -> Plan:
+            return without(self._plan_of(step, worker, workers), unreadable, len(self.source))
+
+        replicas = context.num_replicas_in_sync
+        return self._opened(self.step, plan, self.batch_size // replicas).prefetch(2 * replicas // workers)
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         return self
@@ -60,6 +77,8 @@ class Stream:
         """The next global batch. Raises DataError where no example at all is readable."""
         while True:
             try:
+                if self._batches is None:
+                    self._batches = iter(self._strategy.distribute_datasets_from_function(self.of_worker))
                 batch = next(self._batches)
             except UNREADABLE_ERRORS as error:
                 if not self._find_unreadable():
@@ -72,9 +91,11 @@ class Stream:
                 return batch
 
     def _find_unreadable(self) -> bool:
-        """Examine the examples of the batch that failed; whether new unreadable ones were found."""
+        """Examine the examples of this worker's slice of the batch that failed; whether new unreadable ones were found."""
         found = False
-        for index in map(int, self._indices_of(self.step)):
+        plan = self._plan_of(self.step, *self._worker)
+        acting = without(plan, self.unreadable, len(self.source))  # What stands in for others may be unreadable too.
+        for index in dict.fromkeys([*plan.indices.tolist(), *acting.indices.tolist()]):
             if index not in self.unreadable and (reason := examine(self.source, index)) is not None:
                 self.unreadable[index] = reason
                 self._report(self.source.names[index], reason)
@@ -95,12 +116,8 @@ def examine(source: Source, index: int) -> str | None:
     return images.fault(encoded.numpy()) if encoded.dtype == tf.string else None
 
 
-def without(plan: Plan, unreadable: Mapping[int, str], examples: int, *, keep_total: bool) -> Plan:
-    """A plan whose unreadable examples have weight 0 and another example's image; `examples` is how many there are.
-
-    keep_total: whether the other rows' weights grow so that they sum to what they did, as the mean loss over the readable
-    examples wants it. Without unreadable rows the plan itself.
-    """
+def without(plan: Plan, unreadable: Mapping[int, str], examples: int) -> Plan:
+    """A plan whose unreadable examples have weight 0 and another example's image; `examples` is how many there are."""
     if not unreadable:
         return plan
     bad = np.isin(plan.indices, list(unreadable))
@@ -108,6 +125,4 @@ def without(plan: Plan, unreadable: Mapping[int, str], examples: int, *, keep_to
         return plan
     stand_in = next(index for index in range(examples) if index not in unreadable)
     weights = np.where(bad, 0, plan.weights).astype(np.float32)
-    if keep_total and weights.any():
-        weights *= plan.weights.sum() / weights.sum()
     return replace(plan, indices=np.where(bad, stand_in, plan.indices), weights=weights)

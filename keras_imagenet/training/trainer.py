@@ -60,7 +60,8 @@ class Trainer(keras.Model):
         @tf.function(reduce_retracing=True)
         def global_step(batch: Batch, rate: tf.Tensor) -> None:
             strategy = self.distribute_strategy
-            sums, gradients = strategy.run(forward_backward, args=(batch, batch_size(batch, strategy)))
+            examples = tf.maximum(strategy.reduce("SUM", strategy.run(count, args=(batch,)), axis=None), 1)
+            sums, gradients = strategy.run(forward_backward, args=(batch, examples))
             self.sums.assign_add(tf.cast(strategy.reduce("SUM", sums, axis=None), tf.float64))
             variables = self.network.trainable_variables
             pairs = list(zip(gradients, [variable.value for variable in variables], strict=True))
@@ -80,10 +81,10 @@ class Trainer(keras.Model):
         self.train_function = train_function
         return train_function
 
-    def _forward_backward(self, batch: Batch, global_batch: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def _forward_backward(self, batch: Batch, examples: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """One replica's share: sums of loss, top-1, top-5 and examples float32 [4], and gradients of the global mean loss.
 
-        Weights are 0 for unreadable examples and larger for the others of their batch, so that they sum to its size.
+        examples: how many the global batch has that count, float32 []; unreadable ones have weight 0 and do not.
         """
         images, labels, weights = batch["images"], batch["labels"], batch["weights"]
         targets = losses.smooth(labels, self.network.output_shape[-1], self.label_smoothing)
@@ -93,17 +94,16 @@ class Trainer(keras.Model):
         with tf.GradientTape() as tape:
             logits = self.network(images, training=True)
             loss = tf.reduce_sum(losses.cross_entropy(targets, logits) * weights)
-            mean_loss = self.optimizer.scale_loss(loss / tf.cast(global_batch, loss.dtype))
+            mean_loss = self.optimizer.scale_loss(loss / examples)
         gradients = tape.gradient(mean_loss, [variable.value for variable in self.network.trainable_variables])
         seen = tf.cast(weights > 0, tf.float32)
         top1, top5 = (tf.reduce_sum(correct(labels, logits, k) * seen) for k in (1, 5))
-        return tf.stack([loss, top1, top5, tf.reduce_sum(weights)]), gradients
+        return tf.stack([loss, top1, top5, count(batch)]), gradients
 
 
-def batch_size(batch: Batch, strategy: tf.distribute.Strategy) -> tf.Tensor:
-    """Examples in a global batch."""
-    local = strategy.experimental_local_results(batch["labels"])[0]
-    return tf.shape(local)[0] * strategy.num_replicas_in_sync
+def count(batch: Batch) -> tf.Tensor:
+    """Examples of a batch that count, float32 []."""
+    return tf.reduce_sum(tf.cast(batch["weights"] > 0, tf.float32))
 
 
 def seed_replicas(network: keras.Model, strategy: tf.distribute.Strategy) -> None:

@@ -1,0 +1,123 @@
+"""One seed, one sequence of batches: the same bytes of real photos for any threads, replicas, workers and resumption."""
+
+import hashlib
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_imagenet.data import pipeline
+from keras_imagenet.data.preset import Preset
+from keras_imagenet.data.sources import open_source
+from keras_imagenet.data.stream import Stream
+from keras_imagenet.settings.augment import AugmentSettings
+from keras_imagenet.settings.data import FolderSource
+
+AUGMENT = AugmentSettings(
+    random_resized_crop={},
+    flip="horizontal",
+    rand_augment="rand-m9-n2-mstd0.5-inc1",
+    color_jitter={"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
+)
+BATCH = 8
+STEPS = 4  # of 13 photos: two epochs, and the border between them in the middle of a batch
+
+
+@pytest.fixture(scope="module")
+def photos(shared: Path, tmp_path_factory) -> Path:
+    """13 photos of ImageNet, each of a class of its own."""
+    folder = tmp_path_factory.mktemp("photos")
+    for place in sorted((shared / "data/imagenet_samples/val").iterdir())[:13]:
+        (folder / place.name).symlink_to(place)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wanted(photos: Path) -> dict[str, list[str]]:
+    """Checksums of the global batches of one device and two threads."""
+    return {
+        kind: [checksum([batch]) for batch in batches(opened(photos, kind, tf.distribute.get_strategy()))]
+        for kind in ("training", "evaluation")
+    }
+
+
+def opened(photos: Path, kind: str, strategy: tf.distribute.Strategy, threads: int = 2, step: int = 0) -> Stream:
+    source = open_source(FolderSource(name="folder", directory=photos)).train
+    options = {"batch_size": BATCH, "threads": threads, "report": pytest.fail}
+    if kind == "evaluation":
+        stream = pipeline.evaluation_stream(source, Preset(size=(48, 64)), strategy, **options)
+        stream.seek(step)
+        return stream
+    return pipeline.training_stream(
+        source, Preset(size=(48, 64)), AUGMENT, strategy, seed=5, first_step=step, **options
+    )
+
+
+def batches(stream: Stream) -> Iterable[dict]:
+    """Up to the end of the second epoch, or of the evaluation."""
+    return itertools.islice(stream, STEPS - stream.step)
+
+
+def checksum(parts: list[dict]) -> str:
+    """Of the global batch whose parts these are, in their order."""
+    digest = hashlib.sha256()
+    for name in sorted(parts[0]):
+        digest.update(np.concatenate([part[name] for part in parts]).tobytes())
+    return digest.hexdigest()
+
+
+def test_the_batches_differ(wanted: dict) -> None:
+    assert len({*wanted["training"], *wanted["evaluation"]}) == STEPS + 2
+
+
+@pytest.mark.parametrize("kind", ["training", "evaluation"])
+def test_eight_threads_and_a_start_anywhere_change_no_byte(photos: Path, wanted: dict, kind: str) -> None:
+    step = int(np.random.default_rng().integers(1, len(wanted[kind])))
+    stream = opened(photos, kind, tf.distribute.get_strategy(), threads=8, step=step)
+    assert [checksum([batch]) for batch in batches(stream)] == wanted[kind][step:]
+
+
+@pytest.mark.parametrize("kind", ["training", "evaluation"])
+def test_workers_change_no_byte(photos: Path, wanted: dict, kind: str) -> None:
+    """Two workers of two replicas each, with one thread: each opens its part as MultiWorkerMirroredStrategy has it done."""
+    stream, parts = opened(photos, kind, tf.distribute.get_strategy(), threads=1), []
+    for worker in range(2):
+        rows = stream.of_worker(tf.distribute.InputContext(2, worker, 4)).take(2 * len(wanted[kind]))
+        parts.append(list(rows.as_numpy_iterator()))
+    assert all(len(part["labels"]) == BATCH // 4 for part in parts[0])
+    found = [
+        checksum([part for of in parts for part in of[2 * step : 2 * step + 2]]) for step in range(len(wanted[kind]))
+    ]
+    assert found == wanted[kind]
+
+
+def test_replicas_change_no_byte(photos: Path, wanted: dict) -> None:
+    """A MirroredStrategy over two logical CPUs, in a process of its own."""
+    program = f"""
+import json, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from keras_imagenet import runtime
+from keras_imagenet.settings import RuntimeSettings
+strategy = runtime.start(RuntimeSettings(logical_cpus=2), None)
+assert strategy.num_replicas_in_sync == 2
+import tensorflow as tf
+import test_exact_batches as test
+def parts(batch):
+    whole = {{name: strategy.experimental_local_results(value) for name, value in batch.items()}}
+    return [{{name: whole[name][replica] for name in whole}} for replica in range(2)]
+found = {{}}
+for kind in ("training", "evaluation"):
+    stream = test.opened(Path({str(photos)!r}), kind, strategy)
+    found[kind] = [test.checksum(parts(batch)) for batch in test.batches(stream)]
+print(json.dumps(found))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == wanted
