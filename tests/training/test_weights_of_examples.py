@@ -1,0 +1,38 @@
+"""An example of weight 0 has no part in a step: neither in its gradients, nor in what is counted."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_imagenet.data.preset import Preset
+from keras_imagenet.training.trainer import Trainer
+
+
+def step(rows: list[int], weights: list[float]) -> tuple[np.ndarray, np.ndarray]:
+    """The kernel after one step of SGD on these rows of a fixed batch, and the sums."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (4, 2, 2, 3)).astype(np.uint8)[rows]
+    inputs = keras.Input((2, 2, 3))
+    logits = keras.layers.Dense(3, kernel_initializer="zeros")(keras.layers.Flatten()(inputs))
+    preset = Preset(size=(2, 2), mean=(0, 0, 0), std=(1, 1, 1))
+    trainer = Trainer(keras.Model(inputs, logits), preset, schedule=lambda step: 1.0)
+    trainer.compile(keras.optimizers.SGD())
+    labels = tf.constant(np.array([0, 1, 2, 1])[rows], tf.int32)
+    batch = {"images": tf.constant(images), "labels": labels, "weights": tf.constant(weights, tf.float32)}
+    trainer.make_train_function()(iter([batch]))
+    return trainer.network.trainable_variables[0].numpy(), trainer.sums.numpy()
+
+
+def test_the_mean_loss_is_over_the_examples_that_count() -> None:
+    kernel, sums = step([0, 1, 2, 3], [1, 1, 0, 1])
+    wanted_kernel, wanted_sums = step([0, 1, 3], [1, 1, 1])
+    assert np.abs(wanted_kernel).max() > 0.01
+    np.testing.assert_allclose(kernel, wanted_kernel, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(sums, wanted_sums, rtol=1e-6)
+    assert sums[3] == 3
+
+
+def test_a_batch_of_which_nothing_counts_changes_nothing() -> None:
+    kernel, sums = step([0, 1], [0, 0])
+    assert not kernel.any()
+    assert sums.tolist() == [0, 0, 0, 0]
