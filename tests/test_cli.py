@@ -206,6 +206,40 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_written(command, tmp_path: P
     assert command("fit", "--train.epochs", "2", "--runtime.run_folder", run).returncode == 0
 
 
+FULL_DISK = """
+mount -t tmpfs -o size=30m none "$1" || exit 90
+head -c 29m /dev/zero > "$1/filler"
+"$2" -m keras_imagenet fit --train.epochs 2 --runtime.run_folder "$1/run"; echo "code $?"
+ls "$1/run/checkpoints"
+rm "$1/filler"
+"$2" -m keras_imagenet fit --train.epochs 2 --runtime.run_folder "$1/run" > /dev/null; echo "code $?"
+"""
+
+
+def test_a_file_system_that_is_full_is_one_line_and_the_run_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    """A real one, of 30 MiB, in a mount namespace of the test's own."""
+    words = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "bash",
+        "-c",
+        FULL_DISK,
+        "bash",
+        tmp_path,
+        sys.executable,
+    ]
+    if shutil.which("unshare") is None:
+        pytest.skip("needs unshare, to mount a small file system")
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    if done.returncode == 90 or "unshare:" in done.stderr:
+        pytest.skip(f"may not mount a small file system: {done.stderr.strip()}")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert f"{tmp_path / 'run'}: cannot be written: No space left on device" in done.stderr
+    assert done.stdout.splitlines()[-2:] == ["code 1", "code 0"]
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(command, tmp_path: Path) -> None:
     words = ("fit", "--train.steps", "60", "--optimizer.name", "sgd", "--optimizer.learning_rate", "1e20")
     done = command(*words, "--runtime.run_folder", tmp_path / "run")
