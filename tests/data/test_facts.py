@@ -62,6 +62,6 @@ def test_the_sheet_shows_the_readable_images_of_the_first_batch(settings, tmp_pa
     with Image.open(tmp_path / "sheet.png") as image:
         assert image.size[0] > 1000
     with pytest.raises(
-        SettingsError, match=r"--output = .*sheet.docx: cannot be written: Format 'docx' is not supported"
+        SettingsError, match=r"--output .*sheet.docx: cannot be written: Format 'docx' is not supported"
     ):
         draw_first_batch(settings, splits, tf.distribute.get_strategy(), Path(tmp_path / "sheet.docx"), threads=1)
