@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_imagenet.cli import main
 
@@ -166,6 +167,29 @@ def test_a_run_folder_that_cannot_be_written(capsys, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     assert main(["fit", "--runtime.run_folder", str(tmp_path / "file" / "run")]) == 2
     assert f"runtime.run_folder = {tmp_path / 'file' / 'run'}: cannot be written" in capsys.readouterr().err
+
+
+def test_fit_and_evaluate_take_odd_names_and_name_what_cannot_be_read(
+    command, digits_run: Path, tmp_path: Path
+) -> None:
+    """A truncated JPEG and a text named .jpg are each named once and left out; the others count."""
+    picture = np.asarray(Image.open(digits_run / "example.png").convert("RGB").resize((40, 40)))
+    for name in ("zero, one", "größe ☃"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for file in ("a, b.jpg", "[x].jpg", "-x.jpg", "été 雪.jpg"):
+            Image.fromarray(picture).save(tmp_path / "photos" / name / file)
+    whole = (tmp_path / "photos" / "zero, one" / "-x.jpg").read_bytes()
+    (tmp_path / "photos" / "zero, one" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "photos" / "größe ☃" / "text.jpg").write_text("not an image")
+    words = ("--data.source.name", "folder", "--data.source.directory", "photos", "--train.steps", "3")
+    done = command("fit", *words, "--train.batch_size", "4", "--runtime.run_folder", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    left_out = sorted(line for line in done.stdout.splitlines() if line.startswith("left out: "))
+    assert [line.split(": ")[1] for line in left_out] == ["größe ☃/text.jpg", "zero, one/cut.jpg"]
+    measured = command("evaluate", "run", "--json", cwd=tmp_path)
+    assert measured.returncode == 0, measured.stderr
+    found = json.loads(measured.stdout)
+    assert (found["examples"], found["unreadable"]) == (8, 2)
 
 
 def test_a_batch_that_replicas_cannot_share(command, tmp_path: Path) -> None:
