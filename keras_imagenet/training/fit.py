@@ -140,8 +140,9 @@ def _finish(
     measured = state.last_validation
     if measured is None and (evaluated := evaluate()) is not None:
         measured = evaluated[0]
+    last = state.rows[-1]
     content = {
-        **(measured.as_dict() if measured else _while_training(state.rows, run.settings.train.batch_size)),
+        **(measured.as_dict() if measured else {name: last[name] for name in ("loss", "top1", "top5", "examples")}),
         "unreadable": len(validation.unreadable) if validation else 0,
         "measured_on": "validation examples" if measured else "training examples, while training",
         "best": {"epoch": best["epoch"], "top1": best["validation_top1"]} if best else None,
@@ -154,14 +155,5 @@ def _finish(
     return content
 
 
-def _while_training(rows: Sequence[loop.Row], batch_size: int) -> dict[str, float | int]:
-    """What the last epoch's own batches gave, for a run without validation."""
-    begun = rows[-2]["step"] if len(rows) > 1 else 0
-    return {
-        **{name: rows[-1][name] for name in ("loss", "top1", "top5")},
-        "examples": (rows[-1]["step"] - begun) * batch_size,
-    }
-
-
 def _numbers(row: dict[str, str]) -> dict[str, float | int]:
-    return {name: int(value) if name in ("epoch", "step") else float(value) for name, value in row.items()}
+    return {name: int(value) if name in ("epoch", "step", "examples") else float(value) for name, value in row.items()}

@@ -123,6 +123,7 @@ def _end_epoch(trainer: Trainer, evaluate: Evaluate, state: State, seconds: floa
         "learning_rate": trainer.schedule(trainer.step_number - 1),
         "seconds": round(seconds, 3),
         "images_per_second": round(training.examples / max(seconds, 1e-9), 1),
+        "examples": training.examples,
     }
     evaluated = evaluate()
     if evaluated is None:
