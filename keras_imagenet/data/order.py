@@ -2,8 +2,10 @@
 
 Position p = 0, 1, 2, ... counts examples over the whole run; epoch e of n examples is positions [e n, (e + 1) n).
 Global batch b is positions [b B, (b + 1) B): batches run over epoch borders and no example is dropped.
+What stands at a position is a draw; with repeats, a batch holds B / repeats draws, each of them so many times.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, isqrt
@@ -11,6 +13,9 @@ from math import ceil, isqrt
 import numpy as np
 
 from keras_imagenet.errors import SettingsError
+
+Draw = Callable[[np.ndarray, int, int], tuple[np.ndarray, np.ndarray]]
+"""(draws int64 [k], n, run seed) -> passes and example indices, int64 [k]; no pass meets an example twice."""
 
 ROUNDS = 12
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -31,17 +36,27 @@ class Plan:
     weights: np.ndarray
 
 
-def training_plan(step: int, batch_size: int, n: int, run_seed: int, replica: int = 0, replicas: int = 1) -> Plan:
-    """What replica `replica` of `replicas` gets of global batch `step`, shuffled anew each epoch.
+def training_plan(
+    step: int,
+    batch_size: int,
+    n: int,
+    run_seed: int,
+    replica: int = 0,
+    replicas: int = 1,
+    *,
+    repeats: int = 1,
+    draw: Draw | None = None,
+) -> Plan:
+    """What replica `replica` of `replicas` gets of global batch `step`; shuffled anew each pass, where no draw is given.
 
     The slices of all replicas, in their order, are the global batch, which does not depend on their number.
-    Constant time in step and n. Raises SettingsError if batch_size is not divisible by replicas.
+    Constant time in step and n. Raises SettingsError if batch_size is not divisible by replicas and by repeats.
     """
     positions = _slice(step, batch_size, replica, replicas)
-    epochs, indices = examples(positions, n, run_seed)
-    return Plan(
-        positions, epochs, indices, example_seeds(run_seed, epochs, indices), np.ones(len(positions), np.float32)
-    )
+    draws, repetitions = repeated(positions, batch_size, repeats)
+    passes, indices = (draw or examples)(draws, n, run_seed)
+    seeds = example_seeds(run_seed, passes, indices, repetitions)
+    return Plan(positions, positions // n, indices, seeds, np.ones(len(positions), np.float32))
 
 
 def evaluation_plan(step: int, batch_size: int, n: int, run_seed: int = 0, replica: int = 0, replicas: int = 1) -> Plan:
@@ -53,10 +68,27 @@ def evaluation_plan(step: int, batch_size: int, n: int, run_seed: int = 0, repli
     return Plan(positions, epochs, indices, example_seeds(run_seed, epochs, indices), weights)
 
 
-def examples(positions: np.ndarray, n: int, run_seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs and example indices, int64 [k] each, of training positions, int64 [k]."""
-    epochs, offsets = np.divmod(np.asarray(positions, np.int64), n)
-    return epochs, permute(offsets, n, _fold(_fold(_key(run_seed), 1), epochs))
+def repeated(positions: np.ndarray, batch_size: int, repeats: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which draw stands at each position, and for which time from 0, int64 [k] each: repeated augmentation.
+
+    As Hoffer et al. (arXiv:1901.09335) and MultiGrain (arXiv:1902.05509) have it, a batch holds
+    batch_size / repeats examples, each `repeats` times; an epoch is n positions still. First all of a batch's draws stand
+    once, then all again moved on by one place: so replicas see few repetitions of their own, and where a batch has 8 draws
+    or more, none is among 8 consecutive positions with itself as the partner to be mixed with, and partners change.
+    Raises SettingsError if batch_size is not divisible by repeats.
+    """
+    if batch_size % repeats:
+        raise SettingsError(f"train.batch_size = {batch_size}: must be divisible by train.repeats ({repeats})")
+    steps, rows = np.divmod(np.asarray(positions, np.int64), batch_size)
+    different = batch_size // repeats
+    repetitions, places = np.divmod(rows, different)
+    return steps * different + (places + repetitions) % different, repetitions
+
+
+def examples(draws: np.ndarray, n: int, run_seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Passes and example indices, int64 [k] each, of draws, int64 [k]: each pass of n draws is a permutation of its own."""
+    passes, offsets = np.divmod(np.asarray(draws, np.int64), n)
+    return passes, permute(offsets, n, fold(fold(key_of(run_seed), 1), passes))
 
 
 def permute(indices: np.ndarray, n: int, key: int | np.ndarray) -> np.ndarray:
@@ -76,10 +108,23 @@ def permute(indices: np.ndarray, n: int, key: int | np.ndarray) -> np.ndarray:
     return values
 
 
-def example_seeds(run_seed: int, epochs: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Each example's seed, int32 [k, 2], from the run's seed, its epoch and its index, int64 [k]; nothing else."""
-    hashed = _fold(_fold(_fold(_key(run_seed), 2), epochs), indices)
+def example_seeds(
+    run_seed: int, passes: np.ndarray, indices: np.ndarray, repetitions: np.ndarray | int = 0
+) -> np.ndarray:
+    """Each example's seed, int32 [k, 2], from the run's seed, its pass, index and repetition, int64 [k]; nothing else."""
+    hashed = fold(fold(fold(key_of(run_seed), 2), passes), indices)
+    hashed = np.where(np.asarray(repetitions) > 0, fold(hashed, repetitions), hashed)
     return hashed.astype("<u8").view("<i4").reshape(-1, 2).astype(np.int32)
+
+
+def key_of(run_seed: int) -> np.ndarray:
+    """The key, uint64 [1], from which a run's other keys are folded."""
+    return _mix(np.asarray(run_seed, np.int64).astype(np.uint64) + _GOLDEN)
+
+
+def fold(key: np.ndarray, value: int | np.ndarray) -> np.ndarray:
+    """A key from a key and an integer, uint64; every bit of both counts."""
+    return _mix(key ^ _mix(np.asarray(value, np.int64).astype(np.uint64) + _GOLDEN))
 
 
 def steps_until(epochs: float, n: int, batch_size: int) -> int:
@@ -117,16 +162,7 @@ def _feistel(values: np.ndarray, a: int, b: int, keys: np.ndarray) -> np.ndarray
 
 def _draw(keys: np.ndarray, number: int, values: np.ndarray, bound: int) -> np.ndarray:
     """A number in [0, bound) that looks random to whoever does not know the key; int64 [k]."""
-    return (_fold(_fold(keys, number), values) % np.uint64(bound)).astype(np.int64)
-
-
-def _key(run_seed: int) -> np.ndarray:
-    return _mix(np.asarray(run_seed, np.int64).astype(np.uint64) + _GOLDEN)
-
-
-def _fold(key: np.ndarray, value: int | np.ndarray) -> np.ndarray:
-    """A key from a key and an integer, uint64; every bit of both counts."""
-    return _mix(key ^ _mix(np.asarray(value, np.int64).astype(np.uint64) + _GOLDEN))
+    return (fold(fold(keys, number), values) % np.uint64(bound)).astype(np.int64)
 
 
 def _mix(z: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ def training_stream(
     seed: int,
     threads: int,
     report: Report,
+    repeats: int = 1,
     first_step: int = 0,
     unreadable: Mapping[int, str] | None = None,
 ) -> Stream:
@@ -35,6 +36,7 @@ def training_stream(
 
     A batch: images uint8 [rows, height, width, channels] (float32 0-255 after stock KerasCV layers), labels int32 [rows],
     epochs int32 [rows] from 0, seeds int32 [rows, 2], weights float32 [rows]: 1, and 0 for unreadable examples.
+    repeats: how often each drawn example stands in its batch.
     `report` is told the name of every unreadable example and what is wrong with it. Raises SettingsError for stock layers
     that do not exist.
     """
@@ -55,7 +57,7 @@ def training_stream(
         return example
 
     def plan_of(step: int, worker: int, workers: int) -> order.Plan:
-        return order.training_plan(step, batch_size, len(source), seed, worker, workers)
+        return order.training_plan(step, batch_size, len(source), seed, worker, workers, repeats=repeats)
 
     def opened(step: int, plan: PlanOf, rows: int) -> tf.data.Dataset:
         batches = _batches(tf.data.Dataset.range(step, np.iinfo(np.int64).max), source, plan, example, rows, threads)

@@ -36,8 +36,8 @@ def draw_first_batch(
     rows = {"batch_size": settings.train.batch_size, "threads": threads, "report": silent}
     preset = presets.resolve(settings.data)
     if splits.train is not None:
-        seed = settings.runtime.seed
-        batches = pipeline.training_stream(splits.train, preset, settings.augment, strategy, seed=seed, **rows)
+        drawing = {"seed": settings.runtime.seed, "repeats": settings.train.repeats}
+        batches = pipeline.training_stream(splits.train, preset, settings.augment, strategy, **drawing, **rows)
     else:
         batches = pipeline.evaluation_stream(splits.validation, preset, strategy, **rows)
     parts = tf.nest.map_structure(

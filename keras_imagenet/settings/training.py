@@ -120,6 +120,8 @@ class TrainSettings(Group):
     """Optimizer steps, instead of epochs."""
     batch_size: PositiveInt = 64
     """Examples per step over all replicas: always the global batch."""
+    repeats: PositiveInt = 1
+    """How often each drawn example stands in its batch, augmented anew each time (arXiv:1901.09335); an epoch stays as long."""
     evaluation_batch_size: PositiveInt | None = None
     """Examples per evaluation batch over all replicas; batch_size if not given. It changes no result."""
     clip_norm: PositiveFloat | None = None

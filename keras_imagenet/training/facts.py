@@ -22,11 +22,13 @@ def facts(run: Run) -> list[str]:
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     device_names = ", ".join(device.name.rpartition("/device:")[2] for device in devices)
     validation = f"{len(run.validation.labels):,} to validate on" if run.validation else "none to validate on"
+    repeats = settings.train.repeats
+    repeated = f", {batch_size // repeats} different ones {repeats} times each" if repeats > 1 else ""
     return [
         f"data: {settings.data.source.name}, {n:,} examples to train on, {validation}, {len(run.training.classes):,} classes",
         f"model: {settings.model.name}, input {'x'.join(map(str, run.preset.input_shape))}, "
         f"{trainer.network.count_params():,} parameters, {run.started_from}",
-        f"batches: {batch_size} examples, {batch_size // replicas} on each of {replicas} replica(s); "
+        f"batches: {batch_size} examples{repeated}, {batch_size // replicas} on each of {replicas} replica(s); "
         f"{n / batch_size:.1f} steps an epoch, {run.course.total_steps:,} in all",
         f"learning rate: {settings.optimizer.name}, peak {peak:g}{scaling}, {settings.schedule.name} "
         f"after {warmup} steps of warm-up",

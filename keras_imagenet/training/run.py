@@ -46,7 +46,15 @@ def prepare(settings: Settings, splits: sources.Splits, strategy: tf.distribute.
         size = getattr(settings.train, key) or batch_size
         if size % replicas:
             raise SettingsError(f"train.{key} = {size}: must be divisible by the number of replicas ({replicas})")
-    share = settings.train.batch_size // replicas
+    share, different = batch_size // replicas, batch_size // settings.train.repeats
+    if batch_size % settings.train.repeats:
+        raise SettingsError(
+            f"train.batch_size = {batch_size}: must be divisible by train.repeats ({settings.train.repeats})"
+        )
+    if settings.augment.mixing is not None and settings.train.repeats > 1 and different < mixing.GROUP:
+        raise SettingsError(
+            f"train.repeats: leaves a batch {different} different examples; augment.mixing needs {mixing.GROUP} or more"
+        )
     if settings.augment.mixing is not None and share % mixing.GROUP:
         raise SettingsError(
             f"train.batch_size: each replica's {share} examples must be a multiple of {mixing.GROUP} for augment.mixing"
@@ -101,6 +109,7 @@ def open_data(run: Run, progress: checkpoints.Progress, output: Output) -> tuple
         seed=settings.runtime.seed,
         threads=threads,
         report=report,
+        repeats=settings.train.repeats,
         first_step=progress.step,
         unreadable=progress.unreadable,
     )

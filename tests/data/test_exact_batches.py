@@ -26,7 +26,7 @@ AUGMENT = AugmentSettings(
     color_jitter={"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
 )
 BATCH = 8
-STEPS = 4  # of 13 photos: two epochs, and the border between them in the middle of a batch
+STEPS = 4  # of 13 photos, each twice in its batch: two epochs, and the border between them in the middle of a batch
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def opened(photos: Path, kind: str, strategy: tf.distribute.Strategy, threads: i
         stream.seek(step)
         return stream
     return pipeline.training_stream(
-        source, Preset(size=(48, 64)), AUGMENT, strategy, seed=5, first_step=step, **options
+        source, Preset(size=(48, 64)), AUGMENT, strategy, seed=5, repeats=2, first_step=step, **options
     )
 
 

@@ -83,11 +83,61 @@ def test_slices_of_replicas_are_the_global_batch(step, rows, replicas, n):
             assert np.array_equal(np.concatenate([getattr(part, field) for part in slices]), getattr(whole, field))
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    repeats=st.integers(1, 6),
+    different=st.integers(1, 40),
+    replicas=st.integers(1, 4),
+    n=st.integers(1, 3000),
+    step=st.integers(0, 1000),
+)
+def test_a_batch_holds_each_draw_so_many_times_with_seeds_of_their_own(seed, repeats, different, replicas, n, step):
+    size = repeats * different * replicas
+    plan = order.training_plan(step, size, n, seed, repeats=repeats)
+    parts = [order.training_plan(step, size, n, seed, part, replicas, repeats=repeats) for part in range(replicas)]
+    once = order.training_plan(step, different * replicas, n, seed)
+    for field in ("positions", "epochs", "indices", "seeds"):
+        assert np.array_equal(np.concatenate([getattr(part, field) for part in parts]), getattr(plan, field))
+    assert Counter(plan.indices.tolist()) == {i: repeats * c for i, c in Counter(once.indices.tolist()).items()}
+    assert set(map(tuple, once.seeds.tolist())) <= set(map(tuple, plan.seeds.tolist()))
+    assert len(set(map(tuple, plan.seeds.tolist()))) == size
+    assert np.array_equal(plan.epochs, plan.positions // n)
+
+
+@settings(max_examples=60, deadline=None)
+@given(repeats=st.integers(2, 9), different=st.integers(8, 80), step=st.integers(0, 10))
+def test_no_repetition_is_mixed_with_itself(repeats, different, step):
+    """Partners are first and last, second and last but one, ... of 8 consecutive positions of a batch."""
+    size = repeats * different // 8 * 8
+    draws, _ = order.repeated(step * repeats * different + np.arange(size), repeats * different, repeats)
+    groups = draws.reshape(-1, 8)
+    assert (groups != groups[:, ::-1]).all()
+
+
+def test_repetitions_are_mixed_with_other_partners():
+    draws, _ = order.repeated(np.arange(3 * 64), 3 * 64, 3)
+    groups = draws.reshape(-1, 8)
+    pairs = Counter(
+        frozenset(pair) for pair in zip(groups.ravel().tolist(), groups[:, ::-1].ravel().tolist(), strict=True)
+    )
+    assert set(pairs.values()) == {2}  # each pair is counted from both its sides
+
+
+def test_as_many_epochs_as_repeats_show_every_example_so_often():
+    plans = [order.training_plan(step, 30, 100, run_seed=3, repeats=3) for step in range(10)]
+    assert np.array_equal(np.bincount(np.concatenate([plan.indices for plan in plans])), np.full(100, 3))
+    first_epoch = np.concatenate([plan.indices for plan in plans])[:100]
+    assert 33 <= len(set(first_epoch.tolist())) <= 40
+
+
 def test_an_indivisible_batch_is_named():
     with pytest.raises(
         SettingsError, match=r"train.batch_size = 10: must be divisible by the number of replicas \(4\)"
     ):
         order.training_plan(0, 10, 100, 0, replica=1, replicas=4)
+    with pytest.raises(SettingsError, match=r"train.batch_size = 10: must be divisible by train.repeats \(3\)"):
+        order.training_plan(0, 10, 100, 0, repeats=3)
 
 
 def test_seeking_takes_constant_time():
