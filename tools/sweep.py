@@ -67,7 +67,10 @@ def main() -> int:
 
 
 def measure(name: str) -> dict[str, object]:
-    """All checks of one network, in this process; differences are largest absolute ones of logits."""
+    """All checks of one network, in this process; a difference of logits is the largest, as a share of the largest logit.
+
+    As a share, because random weights let the logits of a deep network grow to any size.
+    """
     import keras
     import numpy as np
     import tensorflow as tf
@@ -90,14 +93,18 @@ def measure(name: str) -> dict[str, object]:
         "forward_seconds": f"{ran - built:.1f}",
         "finite": bool(np.isfinite(logits).all()) and logits.shape == (1, record.classes),
     }
+
+    def difference(other: tf.Tensor) -> float:
+        return np.abs(np.asarray(other) - logits).max() / np.abs(logits).max()
+
     with tempfile.TemporaryDirectory() as folder:
         network.save(f"{folder}/model.keras")
         loaded = keras.saving.load_model(f"{folder}/model.keras", safe_mode=True)
-        row["loaded_difference"] = f"{np.abs(np.asarray(loaded(x, training=False)) - logits).max():.1e}"
+        row["loaded_difference"] = f"{difference(loaded(x, training=False)):.1e}"
         del loaded
         network.export(f"{folder}/saved_model", verbose=False)
         exported = tf.saved_model.load(f"{folder}/saved_model")
-        row["exported_difference"] = f"{np.abs(np.asarray(exported.serve(tf.constant(x))) - logits).max():.1e}"
+        row["exported_difference"] = f"{difference(exported.serve(tf.constant(x))):.1e}"
         del exported, network
     keras.config.set_dtype_policy("mixed_bfloat16")
     mixed = np.asarray(registry.build(name, input_shape=shape, classes=record.classes)(x, training=False))
