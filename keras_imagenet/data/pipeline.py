@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_imagenet.data import augment, images, order
 from keras_imagenet.data.augment import stock
+from keras_imagenet.data.balance import balanced
 from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream
@@ -29,6 +30,7 @@ def training_stream(
     threads: int,
     report: Report,
     repeats: int = 1,
+    balance: float = 0.0,
     first_step: int = 0,
     unreadable: Mapping[int, str] | None = None,
 ) -> Stream:
@@ -36,10 +38,11 @@ def training_stream(
 
     A batch: images uint8 [rows, height, width, channels] (float32 0-255 after stock KerasCV layers), labels int32 [rows],
     epochs int32 [rows] from 0, seeds int32 [rows, 2], weights float32 [rows]: 1, and 0 for unreadable examples.
-    repeats: how often each drawn example stands in its batch.
+    repeats: how often each drawn example stands in its batch. balance: how far classes are drawn equally often, 0-1.
     `report` is told the name of every unreadable example and what is wrong with it. Raises SettingsError for stock layers
-    that do not exist.
+    that do not exist, DataError for balance where a class has no example.
     """
+    draw = balanced(source.labels, source.classes, balance) if balance else order.examples
     layers = augment.build(settings, preset)
     stock_layers = stock.build(settings.keras_cv)
     crop = settings.random_resized_crop
@@ -57,7 +60,7 @@ def training_stream(
         return example
 
     def plan_of(step: int, worker: int, workers: int) -> order.Plan:
-        return order.training_plan(step, batch_size, len(source), seed, worker, workers, repeats=repeats)
+        return order.training_plan(step, batch_size, len(source), seed, worker, workers, repeats=repeats, draw=draw)
 
     def opened(step: int, plan: PlanOf, rows: int) -> tf.data.Dataset:
         batches = _batches(tf.data.Dataset.range(step, np.iinfo(np.int64).max), source, plan, example, rows, threads)

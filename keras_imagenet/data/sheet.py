@@ -36,7 +36,8 @@ def draw_first_batch(
     rows = {"batch_size": settings.train.batch_size, "threads": threads, "report": silent}
     preset = presets.resolve(settings.data)
     if splits.train is not None:
-        drawing = {"seed": settings.runtime.seed, "repeats": settings.train.repeats}
+        train = settings.train
+        drawing = {"seed": settings.runtime.seed, "repeats": train.repeats, "balance": train.balance}
         batches = pipeline.training_stream(splits.train, preset, settings.augment, strategy, **drawing, **rows)
     else:
         batches = pipeline.evaluation_stream(splits.validation, preset, strategy, **rows)

@@ -1,8 +1,18 @@
 """How a network is trained: optimizer, schedule, loss, and the run itself. Rates are written for the recipe's batch size."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
 
 from keras_imagenet.settings.group import Group
 
@@ -102,6 +112,18 @@ ScheduleSettings = Annotated[
 ]
 
 
+def _names_as_text(weights: dict[object, object]) -> dict[str, object]:
+    """YAML reads a class called 7 as a number."""
+    return {str(name): weight for name, weight in weights.items()}
+
+
+ClassWeights = Annotated[
+    Annotated[Literal["balanced", "effective"], Tag("rule")]
+    | Annotated[dict[str, PositiveFloat], BeforeValidator(_names_as_text), Tag("named")],
+    Discriminator(lambda value: "named" if isinstance(value, Mapping) else "rule"),
+]
+
+
 class LossSettings(Group):
     """Softmax cross-entropy on logits."""
 
@@ -109,6 +131,16 @@ class LossSettings(Group):
     """The loss."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share e of the target spread evenly: (1 - e) + e / K for the class, e / K elsewhere (arXiv:1512.00567 section 7)."""
+    class_weights: ClassWeights | None = None
+    """Factor of each class's term: balanced n / (classes count), effective (arXiv:1901.05555), or {class: factor}, 1 for others."""
+    effective_beta: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """For class_weights=effective: beta of (1 - beta) / (1 - beta ** count). 0.999 if not given."""
+
+    @model_validator(mode="after")
+    def _beta_of_effective_weights(self):
+        if self.effective_beta is not None and self.class_weights != "effective":
+            raise ValueError("effective_beta belongs to class_weights effective")
+        return self
 
 
 class TrainSettings(Group):
@@ -122,6 +154,8 @@ class TrainSettings(Group):
     """Examples per step over all replicas: always the global batch."""
     repeats: PositiveInt = 1
     """How often each drawn example stands in its batch, augmented anew each time (arXiv:1901.09335); an epoch stays as long."""
+    balance: Share = 0.0
+    """0 draws examples equally often, 1 classes, 0.5 by square roots: a class's share goes by count ** (1 - balance) (arXiv:1910.09217)."""
     evaluation_batch_size: PositiveInt | None = None
     """Examples per evaluation batch over all replicas; batch_size if not given. It changes no result."""
     clip_norm: PositiveFloat | None = None

@@ -1,9 +1,11 @@
 """What `fit` prints before the first step: the values that will act."""
 
+import numpy as np
 import tensorflow as tf
 
 from keras_imagenet import runtime
 from keras_imagenet.data import pipeline
+from keras_imagenet.data.balance import slots
 from keras_imagenet.training import optimizers, schedules
 from keras_imagenet.training.run import Run
 
@@ -30,9 +32,30 @@ def facts(run: Run) -> list[str]:
         f"{trainer.network.count_params():,} parameters, {run.started_from}",
         f"batches: {batch_size} examples{repeated}, {batch_size // replicas} on each of {replicas} replica(s); "
         f"{n / batch_size:.1f} steps an epoch, {run.course.total_steps:,} in all",
+        *_favours(run),
         f"learning rate: {settings.optimizer.name}, peak {peak:g}{scaling}, {settings.schedule.name} "
         f"after {warmup} steps of warm-up",
         f"weight decay: {settings.optimizer.weight_decay:g} on {decayed} of {len(variables)} weights{sparing}",
         f"runtime: {settings.runtime.precision} on {device_names}, {runtime.threads(settings.runtime)} reading threads, "
         f"seed {settings.runtime.seed}; {pipeline.describe_exactness(settings.augment)}",
     ]
+
+
+def _favours(run: Run) -> list[str]:
+    """A line each for classes drawn otherwise than they come, and for classes weighed in the loss; none where neither is."""
+    settings, names, lines = run.settings, run.training.class_names, []
+    counts = np.bincount(run.training.labels, minlength=len(names))
+    if balance := settings.train.balance:
+        drawn, (least, most) = slots(counts, balance), (int(counts.argmin()), int(counts.argmax()))
+        lines.append(
+            f"draws: balance {balance:g}; an epoch has {drawn[least]:,} of {names[least]} ({counts[least]:,} images) "
+            f"and {drawn[most]:,} of {names[most]} ({counts[most]:,} images)"
+        )
+    if (weights := run.trainer.class_weights) is not None:
+        asked, (low, high) = settings.loss.class_weights, (int(weights.argmin()), int(weights.argmax()))
+        how = asked if isinstance(asked, str) else "as given"
+        lines.append(
+            f"loss: class weights {how}, {weights[low]:.4g} ({names[low]}) to {weights[high]:.4g} ({names[high]}); "
+            "validation's loss has none"
+        )
+    return lines

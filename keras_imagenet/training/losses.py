@@ -1,6 +1,17 @@
-"""Losses on logits, a number an example."""
+"""Losses on logits, a number an example, and the weights of classes in them."""
 
+from collections.abc import Mapping
+
+import numpy as np
 import tensorflow as tf
+
+from keras_imagenet.data.balance import counts_of
+from keras_imagenet.data.sources import Source
+from keras_imagenet.errors import SettingsError
+from keras_imagenet.settings.explain import nearest
+from keras_imagenet.settings.training import LossSettings
+
+EFFECTIVE_BETA = 0.999
 
 
 def smooth(labels: tf.Tensor, classes: int, label_smoothing: float) -> tf.Tensor:
@@ -13,6 +24,48 @@ def smooth(labels: tf.Tensor, classes: int, label_smoothing: float) -> tf.Tensor
     )
 
 
-def cross_entropy(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Softmax cross-entropy float32 [batch] of targets and logits [batch, classes], in nats."""
-    return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+def cross_entropy(targets: tf.Tensor, logits: tf.Tensor, class_weights: np.ndarray | None = None) -> tf.Tensor:
+    """Softmax cross-entropy float32 [batch] of targets and logits [batch, classes], in nats: -sum_k w_k y_k ln p_k.
+
+    class_weights: w float32 [classes], 1 each where there are none.
+    """
+    if class_weights is None:
+        return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+    weighted = targets * tf.constant(class_weights)
+    # The gradient of TensorFlow's function is that of the formula only where a row of targets adds up to 1.
+    total = tf.reduce_sum(weighted, axis=1, keepdims=True)
+    return total[:, 0] * tf.nn.softmax_cross_entropy_with_logits(weighted / total, logits)
+
+
+def class_weights(settings: LossSettings, source: Source) -> np.ndarray | None:
+    """The weight of each class in the loss, float32 [classes]; None where all are 1.
+
+    balanced: n / (K count), as scikit-learn's compute_class_weight. effective: (1 - b) / (1 - b ** count), scaled so that
+    the K weights add up to K (Cui et al., arXiv:1901.05555 section 4). Raises SettingsError for a name that is no class, and
+    DataError where a class has no training image.
+    """
+    asked, classes = settings.class_weights, source.classes
+    if asked is None:
+        return None
+    if isinstance(asked, Mapping):
+        return _named(asked, source)
+    counts = counts_of(source.labels, classes, f"loss.class_weights {asked}")
+    if asked == "balanced":
+        weights = counts.sum() / (len(classes) * counts)
+    else:
+        beta = settings.effective_beta or EFFECTIVE_BETA
+        weights = (1 - beta) / -np.expm1(counts * np.log(beta))
+        weights *= len(classes) / weights.sum()
+    return weights.astype(np.float32)
+
+
+def _named(asked: Mapping[str, float], source: Source) -> np.ndarray:
+    """Weights by identifier or, where that is no identifier, by the name that people use."""
+    label = {name: number for names in (source.class_names, source.classes) for number, name in enumerate(names)}
+    weights = np.ones(len(source.classes), np.float32)
+    for name, weight in asked.items():
+        if name not in label:
+            hint = nearest(name, list(label)) or f"; there are {', '.join(list(label)[:5])}{', ...' * (len(label) > 5)}"
+            raise SettingsError(f"loss.class_weights: {name}: no such class{hint}")
+        weights[label[name]] = weight
+    return weights

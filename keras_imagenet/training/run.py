@@ -16,7 +16,7 @@ from keras_imagenet.models.weights import Origin
 from keras_imagenet.models.weights.fitting import Fitted
 from keras_imagenet.output import Output
 from keras_imagenet.settings import Settings
-from keras_imagenet.training import checkpoints, loop, optimizers, schedules
+from keras_imagenet.training import checkpoints, loop, losses, optimizers, schedules
 from keras_imagenet.training.trainer import Trainer, seed_replicas
 
 
@@ -77,6 +77,7 @@ def prepare(settings: Settings, splits: sources.Splits, strategy: tf.distribute.
             image_preset,
             schedule=schedule,
             label_smoothing=settings.loss.label_smoothing,
+            class_weights=losses.class_weights(settings.loss, training),
             mix=mixing.on_device(settings.augment),
             xla=settings.runtime.xla,
         )
@@ -110,6 +111,7 @@ def open_data(run: Run, progress: checkpoints.Progress, output: Output) -> tuple
         threads=threads,
         report=report,
         repeats=settings.train.repeats,
+        balance=settings.train.balance,
         first_step=progress.step,
         unreadable=progress.unreadable,
     )

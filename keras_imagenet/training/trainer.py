@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_imagenet.data.preset import Preset, normalise
@@ -30,6 +31,7 @@ class Trainer(keras.Model):
         *,
         schedule: Schedule,
         label_smoothing: float = 0.0,
+        class_weights: np.ndarray | None = None,
         mix: Mix | None = None,
         xla: bool = False,
     ) -> None:
@@ -39,6 +41,7 @@ class Trainer(keras.Model):
         self.preset = preset
         self.schedule = schedule
         self.label_smoothing = label_smoothing
+        self.class_weights = class_weights
         self.mix = mix
         self.xla = xla
         self.step_number = 0
@@ -93,7 +96,7 @@ class Trainer(keras.Model):
             images, targets = self.mix(images, targets, batch)
         with tf.GradientTape() as tape:
             logits = self.network(images, training=True)
-            loss = tf.reduce_sum(losses.cross_entropy(targets, logits) * weights)
+            loss = tf.reduce_sum(losses.cross_entropy(targets, logits, self.class_weights) * weights)
             mean_loss = self.optimizer.scale_loss(loss / examples)
         gradients = tape.gradient(mean_loss, [variable.value for variable in self.network.trainable_variables])
         seen = tf.cast(weights > 0, tf.float32)

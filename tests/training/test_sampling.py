@@ -42,3 +42,11 @@ def test_a_batch_shows_each_digit_several_times_turned_otherwise() -> None:
 def test_repeats_that_do_not_fit_the_batch_are_named(overrides: dict[str, str], wanted: str) -> None:
     with pytest.raises(SettingsError, match=wanted):
         prepared(*overrides.items())
+
+
+def test_favoured_classes_are_said_and_drawn() -> None:
+    run = prepared(("train.balance", "1"), ("loss.class_weights", "{3: 2}"), ("train.batch_size", "1435"))
+    assert "draws: balance 1; an epoch has 143 of 8 (131 images) and 144 of 1 (157 images)" in facts(run)
+    assert "loss: class weights as given, 1 (0) to 2 (3); validation's loss has none" in facts(run)
+    batch = next(open_data(run, checkpoints.Progress(0, 0.0, run.training.fingerprint), Output.standard())[0])
+    assert set(np.bincount(batch["labels"]).tolist()) == {143, 144}

@@ -8,14 +8,14 @@ from keras_imagenet.data.preset import Preset
 from keras_imagenet.training.trainer import Trainer
 
 
-def step(rows: list[int], weights: list[float]) -> tuple[np.ndarray, np.ndarray]:
+def step(rows: list[int], weights: list[float], **options) -> tuple[np.ndarray, np.ndarray]:
     """The kernel after one step of SGD on these rows of a fixed batch, and the sums."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (4, 2, 2, 3)).astype(np.uint8)[rows]
     inputs = keras.Input((2, 2, 3))
     logits = keras.layers.Dense(3, kernel_initializer="zeros")(keras.layers.Flatten()(inputs))
     preset = Preset(size=(2, 2), mean=(0, 0, 0), std=(1, 1, 1))
-    trainer = Trainer(keras.Model(inputs, logits), preset, schedule=lambda step: 1.0)
+    trainer = Trainer(keras.Model(inputs, logits), preset, schedule=lambda step: 1.0, **options)
     trainer.compile(keras.optimizers.SGD())
     labels = tf.constant(np.array([0, 1, 2, 1])[rows], tf.int32)
     batch = {"images": tf.constant(images), "labels": labels, "weights": tf.constant(weights, tf.float32)}
@@ -36,3 +36,16 @@ def test_a_batch_of_which_nothing_counts_changes_nothing() -> None:
     kernel, sums = step([0, 1], [0, 0])
     assert not kernel.any()
     assert sums.tolist() == [0, 0, 0, 0]
+
+
+def test_classes_are_weighed_and_the_mean_is_over_examples() -> None:
+    """Of weights 0, so of three equal logits, each example's loss is ln 3; the classes are 0, 1, 2, 1."""
+    factors = np.array([1, 5, 0.5], np.float32)
+    plain, _ = step([0, 1, 2, 3], [1, 1, 1, 1])
+    kernel, sums = step([0, 1, 2, 3], [1, 1, 1, 1], class_weights=factors)
+    np.testing.assert_allclose(sums[[0, 3]], [(1 + 5 + 0.5 + 5) * np.log(3), 4], rtol=1e-6)
+    only_0, _ = step([0, 1, 2, 3], [1, 1, 1, 1], class_weights=np.array([1, 1e-9, 1e-9], np.float32))
+    only_1, _ = step([0, 1, 2, 3], [1, 1, 1, 1], class_weights=np.array([1e-9, 1, 1e-9], np.float32))
+    only_2, _ = step([0, 1, 2, 3], [1, 1, 1, 1], class_weights=np.array([1e-9, 1e-9, 1], np.float32))
+    np.testing.assert_allclose(kernel, only_0 + 5 * only_1 + 0.5 * only_2, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(plain, only_0 + only_1 + only_2, rtol=1e-4, atol=1e-6)

@@ -1,0 +1,68 @@
+"""Classes that weigh more in the loss: by PyTorch's arithmetic, whatever the targets; evaluation knows nothing of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from pydantic import ValidationError
+from sklearn.utils.class_weight import compute_class_weight
+
+from keras_imagenet.data.sources import Source
+from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.settings import LossSettings
+from keras_imagenet.training import losses
+
+GOLDEN = Path(__file__).parent.parent / "golden/class_weights.npz"
+NAMES = ("rose", "tulip", "daisy")
+
+
+def source(labels: list[int]) -> Source:
+    return Source(("n1", "n2", "n3"), NAMES, np.array(labels, np.int32), [], "", lambda index: index)
+
+
+def weights(labels: list[int], **settings) -> np.ndarray | None:
+    return losses.class_weights(LossSettings(**settings), source(labels))
+
+
+def test_the_weighted_loss_and_its_gradient_are_pytorchs() -> None:
+    """Hard, smoothed and mixed targets, 1e-5."""
+    golden = np.load(GOLDEN)
+    logits = tf.constant(golden["logits"])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        found = losses.cross_entropy(tf.constant(golden["targets"]), logits, golden["weights"])
+    np.testing.assert_allclose(found, golden["losses"], rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(found, logits), golden["gradient"], rtol=1e-5, atol=1e-6)
+
+
+def test_balanced_weights_are_scikit_learns() -> None:
+    labels = [0] * 7 + [1] * 2 + [2] * 30
+    wanted = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    np.testing.assert_allclose(weights(labels, class_weights="balanced"), wanted, rtol=1e-6)
+
+
+def test_effective_weights_are_the_papers() -> None:
+    """Section 4: with beta 0 every class weighs the same, near 1 the inverse of its count; the weights add up to K."""
+    labels = [0] * 7 + [1] * 2 + [2] * 30
+    inverse = 1 / np.array([7, 2, 30])
+    near_one = weights(labels, class_weights="effective", effective_beta=1 - 1e-9)
+    np.testing.assert_allclose(near_one, 3 * inverse / inverse.sum(), rtol=1e-5)
+    np.testing.assert_allclose(weights(labels, class_weights="effective", effective_beta=1e-12), np.ones(3), rtol=1e-5)
+    half = 1 / np.array([sum(0.9**i for i in range(n)) for n in (7, 2, 30)])  # 1 / effective number, equation 1
+    found = weights(labels, class_weights="effective", effective_beta=0.9)
+    np.testing.assert_allclose(found, 3 * half / half.sum(), rtol=1e-5)
+
+
+def test_weights_go_by_folder_or_by_what_people_say() -> None:
+    assert weights([0], class_weights={"n1": 2, "daisy": 0.5}).tolist() == [2, 1, 0.5]
+    assert weights([0, 1, 2]) is None
+
+
+def test_what_cannot_be_weighed_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"loss.class_weights: tulp: no such class; did you mean tulip\?"):
+        weights([0], class_weights={"tulp": 2})
+    with pytest.raises(DataError, match=r"loss.class_weights balanced: the class n2 and 1 more have no training image"):
+        weights([0], class_weights="balanced")
+    with pytest.raises(ValidationError, match="effective_beta belongs to class_weights effective"):
+        LossSettings(effective_beta=0.9)
