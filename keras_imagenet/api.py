@@ -117,7 +117,7 @@ def evaluate(
     splits = sources.open_source(source_settings)
     source = splits.validation or splits.train
     strategy = runtime.start(settings.runtime, folder.log_file if folder else None, debug=debug)
-    from keras_imagenet.serving.evaluate import evaluate_source
+    from keras_imagenet.serving.evaluate import evaluate_source, present_classes
 
     image_preset = networks.preset_of(settings, subject.origin)
     _require_classes(source, subject)
@@ -136,8 +136,17 @@ def evaluate(
     for name, reason in report.items():
         output.say(f"left out: {name}: {reason}")
     measured_on = "validation examples" if splits.validation else "examples, all there are"
+    if source.answers is not None:
+        measured_on += ", where any of an image's labels is right"
     result = {**metrics.as_dict(), "unreadable": len(report), "measured_on": measured_on}
-    output.result(result, [_reached(result)])
+    lines = [_reached(result)]
+    if (present := present_classes(source)) is not None:
+        result["among_present"]["classes"] = int(present.sum())
+        lines.append(_among_present(result["among_present"]))
+    if source.answers is not None:
+        result["left_out"] = source.skipped
+        lines += [f"left out: {count:,} {reason}" for reason, count in source.skipped.items()]
+    output.result(result, lines)
     return result
 
 
@@ -372,6 +381,14 @@ def _closing_lines(folder: RunFolder, metrics: dict[str, Any]) -> list[str]:
         f"  keras-imagenet evaluate {folder.path}",
         f"  keras-imagenet predict {folder.path} {folder.example_file}",
     ]
+
+
+def _among_present(among: dict[str, Any]) -> str:
+    """What a network reaches that may only answer classes that occur, where others do not."""
+    return (
+        f"if only the {among['classes']:,} classes that occur may be answered: top-1 {among['top1']:.4f}, "
+        f"top-5 {among['top5']:.4f}, loss {among['loss']:.4f}"
+    )
 
 
 def _reached(metrics: dict[str, Any]) -> str:

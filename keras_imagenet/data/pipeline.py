@@ -11,6 +11,7 @@ from keras_imagenet.data.augment import stock
 from keras_imagenet.data.balance import balanced
 from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources import Source
+from keras_imagenet.data.sources.source import held
 from keras_imagenet.data.stream import Stream
 from keras_imagenet.settings import AugmentSettings
 
@@ -74,12 +75,17 @@ def training_stream(
 def evaluation_stream(
     source: Source, preset: Preset, strategy: tf.distribute.Strategy, *, batch_size: int, threads: int, report: Report
 ) -> Stream:
-    """One pass over a source in its own order, as training_stream; padding and unreadable rows have weight 0, others 1."""
+    """One pass over a source in its own order, as training_stream; padding and unreadable rows have weight 0, others 1.
+
+    Where images have several right labels, a batch holds them too: answers int32 [rows, m], -1 for none.
+    """
+    answers = {} if source.answers is None else {"answers": held(source.answers)}
 
     @tf.function(reduce_retracing=True)
     def example(row: Example) -> Example:
         image = images.evaluation_crop(source.read(row["index"]), preset)
-        return {"images": image, "labels": row["labels"], "weights": row["weights"]}
+        known = {name: of(row["index"]) for name, of in answers.items()}
+        return {"images": image, "labels": row["labels"], "weights": row["weights"], **known}
 
     def plan_of(step: int, worker: int, workers: int) -> order.Plan:
         return order.evaluation_plan(step, batch_size, len(source), replica=worker, replicas=workers)

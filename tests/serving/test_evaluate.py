@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.serving.evaluate import Metrics, correct, count_correct
+from keras_imagenet.serving.evaluate import Metrics, any_correct, correct, count_correct
 
 
 def test_of_equal_logits_the_lower_index_comes_first() -> None:
@@ -34,3 +34,15 @@ def test_rows_of_weight_0_count_for_nothing_even_where_they_are_not_finite() -> 
     assert (metrics.top1, metrics.top5, metrics.examples) == (0.5, 1.0, 2)
     assert abs(metrics.loss - (np.log1p(np.exp(-2)) + np.log1p(np.exp(1))) / 2) < 1e-6
     assert confusion.numpy().tolist() == [[0, 1], [0, 1]]
+
+
+def test_any_of_several_labels_is_right() -> None:
+    """As the best of correct over the labels, ties, missing labels and networks of fewer than 5 classes included."""
+    random = np.random.default_rng(0)
+    for classes in (3, 10):
+        logits = tf.constant(random.integers(0, 4, (300, classes)), tf.float32)
+        answers = random.integers(-1, classes, (300, 3)).astype(np.int32)
+        for k in (1, 5):
+            each = [correct(tf.maximum(column, 0), logits, k).numpy() * (column >= 0) for column in answers.T]
+            assert np.array_equal(any_correct(tf.constant(answers), logits, k), np.max(each, axis=0))
+    assert any_correct(tf.constant([[0, 1]]), tf.fill([1, 3], float("nan")), 5).numpy().tolist() == [0]

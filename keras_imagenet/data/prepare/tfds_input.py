@@ -13,7 +13,7 @@ from keras_imagenet.data.prepare.inputs import Item, Split, order_of_labels
 from keras_imagenet.data.sources.array_records import records_of
 from keras_imagenet.data.sources.labels import ClassList
 from keras_imagenet.data.sources.source import fingerprint
-from keras_imagenet.data.sources.tfds import find_builder, image_and_label
+from keras_imagenet.data.sources.tfds import find_builder, has_several_labels, image_and_label
 from keras_imagenet.errors import DataError
 from keras_imagenet.settings.prepare import PrepareSettings
 
@@ -24,6 +24,11 @@ NAME_FEATURES = ("file_name", "filename", "image/filename", "id")
 def open_tfds(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
     """The label order and the splits train and validation (else test) of a set that is prepared in TFDS already."""
     builder = find_builder(settings.tfds, settings.tfds_directory)
+    if has_several_labels(builder):
+        raise DataError(
+            f"tfds: {settings.tfds} has several labels an image, which shards do not hold; "
+            f"`tfds build {settings.tfds} --file_format array_record` makes it readable as data.source.name tfds"
+        )
     image, label, found = image_and_label(builder)
     classes, wanted = order_of_labels(settings, found)
     places = {identifier: place for place, identifier in enumerate(classes.identifiers)}

@@ -22,7 +22,8 @@ class Source:
     equal to classes where nothing better is known. labels: int32 [n]. names: n strings, what messages call an example.
     fingerprint: changes when images, labels or their order change, and not when they are moved elsewhere.
     read: int64 scalar tensor -> string scalar of encoded bytes, or uint8 [height, width, channels]; a TensorFlow op.
-    skipped: how many files were passed over, by reason.
+    skipped: how many files were passed over, by reason. answers: where several labels count as right, all of each image,
+    int32 [n, m], with -1 where it has fewer; `labels` then holds one for the loss.
     """
 
     classes: tuple[str, ...]
@@ -32,6 +33,7 @@ class Source:
     fingerprint: str
     read: Callable[[tf.Tensor], tf.Tensor] = field(repr=False)
     skipped: dict[str, int] = field(default_factory=dict)
+    answers: np.ndarray | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -70,6 +72,7 @@ def subset(source: Source, indices: np.ndarray) -> Source:
         fingerprint=fingerprint(source.fingerprint, np.asarray(indices, np.int64)),
         read=lambda index: source.read(chosen(index)),
         skipped=source.skipped,
+        answers=None if source.answers is None else source.answers[indices],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from keras_imagenet.data.sources.array_records import Records, records_of
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, numbered, read_classes
-from keras_imagenet.data.sources.source import Source, Splits, fingerprint
+from keras_imagenet.data.sources.source import Source, Splits, fingerprint, subset
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.settings.data import RecordsSource, TfdsSource
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 VALIDATION = ("validation", "val", "test")
 INFO_FILE = "dataset_info.json"
+SEVERAL_LABELS = "real_label"
+"""A feature of imagenet2012_real: all labels that people gave an image (arXiv:2006.07159), for some images none."""
 
 
 def open_tfds(settings: TfdsSource) -> Splits:
@@ -117,8 +120,23 @@ def image_and_label(builder: Any) -> tuple[str, str, ClassList]:
     return image, label, from_identifiers(names)
 
 
+def has_several_labels(builder: Any) -> bool:
+    """Whether a set holds a list of right labels for each image."""
+    import tensorflow_datasets as tfds
+
+    if SEVERAL_LABELS not in builder.info.features:
+        return False
+    feature = builder.info.features[SEVERAL_LABELS]
+    return isinstance(feature, tfds.features.Sequence) and isinstance(feature.feature, tfds.features.ClassLabel)
+
+
 def _require_array_record(builder: Any, settings: TfdsSource) -> None:
     file_format = builder.info.file_format.value
+    if file_format != "array_record" and has_several_labels(builder):
+        raise DataError(
+            f"{builder.data_dir}: is in {file_format}, which cannot be read in any order; remove it and run tfds build "
+            f"{settings.dataset} --file_format array_record"
+        )
     if file_format != "array_record":
         where = "" if settings.directory is None else f" --tfds_directory {settings.directory}"
         raise DataError(
@@ -159,22 +177,34 @@ def _open_split(builder: Any, name: str, found: ClassList, classes: ClassList, i
     new_label = np.array([place.get(key, number) for number, key in enumerate(found.identifiers)], np.int32)
     parts = [f"{part.file.name} {part.first} {part.count} {part.file.stat().st_size}" for part in records.parts]
     print_of = fingerprint("records", parts, classes.identifiers)
+    answers = None
     if index is not None:
         from keras_imagenet.data.sources.index import read_index
 
         labels, names = read_index(index)
     else:
-        labels, names = _scan(records, label, builder, name, print_of), [f"{name}[{i}]" for i in range(len(records))]
+        several = has_several_labels(builder)
+        labels = _scan(records, label, SEVERAL_LABELS if several else None, builder, name, print_of)
+        names = [f"{name}[{i}]" for i in range(len(records))]
+        if several:
+            answers = np.append(new_label, -1).astype(np.int32)[labels[:, 1:]]  # -1 for none finds the appended -1
+            labels = labels[:, 0]
     if len(labels) != len(records):
         raise DataError(f"{builder.data_dir}: {name} has {len(records)} images, but labels for {len(labels)}")
-    return Source(
+    source = Source(
         classes=classes.identifiers,
         class_names=classes.names,
         labels=new_label[labels],
         names=names,
         fingerprint=fingerprint(print_of, labels),
         read=record_reader(records, image),
+        answers=answers,
     )
+    if answers is None:
+        return source
+    answered = np.flatnonzero((answers >= 0).any(axis=1))
+    without = {"without a label": len(source) - len(answered)} if len(answered) < len(source) else {}
+    return replace(subset(source, answered), skipped=without)
 
 
 def record_reader(records: Records, image: str) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -190,18 +220,28 @@ def record_reader(records: Records, image: str) -> Callable[[tf.Tensor], tf.Tens
     return read
 
 
-def _scan(records: Records, label: str, builder: Any, name: str, print_of: str) -> np.ndarray:
-    """Labels of all records, int32 [n], by one pass over them that is remembered in the user's cache folder."""
+def _scan(records: Records, label: str, several: str | None, builder: Any, name: str, print_of: str) -> np.ndarray:
+    """Labels of all records, int32 [n], by one pass over them that is remembered in the user's cache folder.
+
+    With the name of a feature of several labels: int32 [n, 1 + m], the label and then those, padded with -1.
+    """
     from keras_imagenet.data.sources.index import remembered
 
     def scan() -> np.ndarray:
         import tensorflow as tf
 
-        labels = np.empty(len(records), np.int32)
         wanted = {label: tf.io.FixedLenFeature([], tf.int64)}
+        if several is not None:
+            wanted[several] = tf.io.RaggedFeature(tf.int64)
+        rows: list[list[int]] = []
         for begin in range(0, len(records), 1024):
             batch = [records[number] for number in range(begin, min(begin + 1024, len(records)))]
-            labels[begin : begin + len(batch)] = tf.io.parse_example(tf.constant(batch), wanted)[label].numpy()
-        return labels
+            parsed = tf.io.parse_example(tf.constant(batch), wanted)
+            lists = [[]] * len(batch) if several is None else parsed[several].to_list()
+            rows += [[one, *more] for one, more in zip(parsed[label].numpy().tolist(), lists, strict=True)]
+        table = np.full((len(rows), max(map(len, rows), default=1)), -1, np.int32)
+        for number, row in enumerate(rows):
+            table[number, : len(row)] = row
+        return table[:, 0] if several is None else table
 
-    return remembered(fingerprint(str(builder.data_dir), name, print_of), scan)
+    return remembered(fingerprint(str(builder.data_dir), name, print_of, *([several] if several else [])), scan)
