@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_imagenet.data.sources.contents import contents
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
 from keras_imagenet.data.sources.listing import Listing, list_images, subfolders
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, held
@@ -108,12 +109,13 @@ def _class_of(path: str) -> str:
 
 def _source(directory: Path, name: str, listing: Listing, classes: ClassList) -> Source:
     label = {identifier: index for index, identifier in enumerate(classes.identifiers)}
+    sums = contents(directory / name, listing.paths, listing.sizes, listing.times)
     return Source(
         classes=classes.identifiers,
         class_names=classes.names,
         labels=np.array([label[_class_of(path)] for path in listing.paths], np.int32),
         names=[f"{name}/{path}" for path in listing.paths] if name else listing.paths,
-        fingerprint=fingerprint("folder", listing.paths, listing.sizes, classes.identifiers),
+        fingerprint=fingerprint("folder", listing.paths, listing.sizes, sums, classes.identifiers),
         read=file_reader(directory / name, listing.paths),
         skipped=listing.skipped,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_imagenet.data.sources.contents import contents
 from keras_imagenet.data.sources.folder import TRAIN, VALIDATION, file_reader
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint
@@ -103,17 +104,20 @@ def _source(file: Path, directory: Path, rows: list[_Row], classes: ClassList) -
     label = {identifier: index for index, identifier in enumerate(classes.identifiers)}
     labels = np.array([label[row.label] for row in rows], np.int32)
     paths = [row.path for row in rows]
-    sizes = np.empty(len(rows), np.int64)
+    sizes, times = np.empty((2, len(rows)), np.int64)
     for position, row in enumerate(rows):
         try:
-            sizes[position] = os.stat(directory / row.path).st_size
+            found = os.stat(directory / row.path)
         except OSError as error:
             raise DataError(f"{file}: line {row.line}: {directory / row.path}: {error.strerror}") from None
+        sizes[position], times[position] = found.st_size, found.st_mtime_ns
     return Source(
         classes=classes.identifiers,
         class_names=classes.names,
         labels=labels,
         names=paths,
-        fingerprint=fingerprint("csv", paths, labels, sizes, classes.identifiers),
+        fingerprint=fingerprint(
+            "csv", paths, labels, sizes, contents(directory, paths, sizes, times), classes.identifiers
+        ),
         read=file_reader(directory, paths),
     )
