@@ -71,6 +71,8 @@ class GridMask(Group):
     """Share of the grid's unit that is kept along each axis."""
     unit: tuple[PositiveInt, PositiveInt] = (96, 224)
     """Range of the grid's unit in pixels."""
+    rotation: Annotated[float, Field(ge=0, le=360)] = 0.0
+    """Largest angle in degrees by which the grid is turned about the centre."""
 
     @field_validator("unit")
     @classmethod

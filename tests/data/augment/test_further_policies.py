@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from keras_imagenet.data.augment import (
     augmix,
@@ -69,6 +70,19 @@ def test_blur_is_torchvisions_within_one(golden):
         difference = np.abs(ours - golden[f"blur/{sigma}"])
         assert difference.max() <= 1, sigma
         assert (difference > 0).mean() < 0.01, sigma
+
+
+def assert_even(values: np.ndarray, low: float, high: float, bins: int = 10) -> None:
+    """Uniform in [low, high]: chi-squared within four standard deviations of its mean."""
+    counts, _ = np.histogram(values, bins, (low, high))
+    assert counts.sum() == len(values)
+    assert_as_often(counts, np.full(bins, len(values) / bins))
+
+
+def assert_as_often(counts: np.ndarray, expected: np.ndarray) -> None:
+    """Counts as expected: chi-squared within four standard deviations of its mean."""
+    chi_squared, freedom = ((counts - expected) ** 2 / expected).sum(), len(expected) - 1
+    assert chi_squared < freedom + 4 * np.sqrt(2 * freedom), counts
 
 
 def over_seeds(function, count: int, *kinds: tf.DType) -> list[np.ndarray]:
@@ -158,6 +172,37 @@ def test_grid_mask_drops_the_papers_squares(unit, ratio, start):
             expected[max(top, 0) : max(top + unit - kept, 0), max(left, 0) : max(left + unit - kept, 0)] = True
     ours = grid_mask.dropped_squares(tf.constant([33, 37]), tf.constant(unit), ratio, tf.constant(start))
     np.testing.assert_array_equal(ours, expected)
+
+
+@pytest.mark.parametrize("degrees", [0.0, 30.0, 90.0, 217.0])
+def test_a_turned_grid_mask_is_the_upright_one_turned_by_pillow(degrees):
+    """But for single pixels, of which the nearest one is the other."""
+    large, size, unit, start = 121, (33, 37), 11, (3, 6)
+    before = [(large - side) // 2 for side in size]
+    origin = tf.constant([(start[axis] + before[axis]) % unit for axis in (0, 1)])
+    upright = grid_mask.dropped_squares(tf.constant([large, large]), tf.constant(unit), 0.6, origin)
+    turned = np.asarray(Image.fromarray(upright.numpy()).rotate(degrees))
+    expected = turned[before[0] : before[0] + size[0], before[1] : before[1] + size[1]]
+    angle = tf.constant(np.deg2rad(degrees), tf.float32)
+    ours = grid_mask.dropped_squares(tf.constant(size), tf.constant(unit), 0.6, tf.constant(start), angle)
+    assert (ours.numpy() != expected).mean() < 0.01
+    assert expected.mean() > 0.1
+
+
+def test_grid_masks_angles_are_spread_evenly(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(grid_mask, "dropped_squares", lambda *a: drawn.append(a[4]) or tf.zeros((4, 4), tf.bool))
+
+    def angle(seed):
+        drawn.clear()
+        grid_mask.grid_mask(
+            tf.zeros((4, 4, 1), tf.uint8), seed, (7,), probability=1.0, ratio=0.5, unit=(2, 2), rotation=90
+        )
+        return drawn[0]
+
+    monkeypatch.setattr(tf, "cond", lambda chosen, then, otherwise: then())
+    (found,) = over_seeds(angle, 2000, tf.float32)
+    assert_even(found, 0, np.pi / 2)
 
 
 def test_grid_mask_has_its_frequency_and_loses_its_share():
