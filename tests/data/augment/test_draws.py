@@ -1,0 +1,200 @@
+"""What is drawn, counted: chi-squared tests over fixed seeds, each within four standard deviations of its mean."""
+
+from collections import Counter
+from itertools import combinations, permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_imagenet.data.augment import augmix, color, color_jitter, policies
+from keras_imagenet.data.augment.erasing import erase
+from keras_imagenet.data.images.crops import random_box
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "crop_draws.npz"
+RATIO = (3 / 4, 4 / 3)
+
+
+def over_seeds(function, count: int, kind: tf.DType) -> np.ndarray:
+    """What a function of a seed gives over `count` seeds."""
+    seeds = tf.stack((tf.range(count), tf.fill(count, 11)), axis=1)
+    return tf.function(lambda: tf.map_fn(function, seeds, fn_output_signature=kind), autograph=False)().numpy()
+
+
+def assert_even(values: np.ndarray, low: float, high: float, bins: int = 10) -> None:
+    """Uniform in [low, high]; whole pixels may carry a value a hundredth of the range across its ends."""
+    slack = (high - low) / 100
+    assert values.min() >= low - slack
+    assert values.max() <= high + slack
+    counts, _ = np.histogram(np.clip(values, low, high), bins, (low, high))
+    assert_as_often(counts, np.full(bins, len(values) / bins))
+
+
+def assert_as_often(counts: np.ndarray, expected: np.ndarray) -> None:
+    """Counts as expected."""
+    counts, expected = np.asarray(counts, float), np.asarray(expected, float)
+    chi_squared, freedom = ((counts - expected) ** 2 / expected).sum(), len(expected) - 1
+    assert chi_squared < freedom + 4 * np.sqrt(2 * freedom), counts
+
+
+def assert_even_together(quantities: list[tuple[np.ndarray, float, float]], bins: int = 10) -> None:
+    """Each uniform in its range, and any two of them independent."""
+    for values, low, high in quantities:
+        assert_even(values, low, high, bins)
+    for (ours, *one), (theirs, *other) in combinations(quantities, 2):
+        clipped = np.clip(ours, *one), np.clip(theirs, *other)
+        counts = np.histogram2d(*clipped, (4, 4), (one, other))[0]
+        assert_as_often(counts.ravel(), np.full(16, len(ours) / 16))
+
+
+def assert_alike(counts: np.ndarray, others: np.ndarray) -> None:
+    """Two samples of one distribution, of any sizes (Press et al., Numerical Recipes, section 14.3)."""
+    counts, others = (np.asarray(values, float) for values in (counts, others))
+    seen = counts + others > 0
+    counts, others = counts[seen], others[seen]
+    ours, theirs = np.sqrt(others.sum() / counts.sum()), np.sqrt(counts.sum() / others.sum())
+    chi_squared = ((ours * counts - theirs * others) ** 2 / (counts + others)).sum()
+    freedom = len(counts) - 1
+    assert chi_squared <= freedom + 4 * np.sqrt(2 * freedom) + 1e-9, (counts, others)
+
+
+def test_colour_jitter_draws_every_order_as_often(monkeypatch):
+    for digit, name in enumerate(("brightness", "contrast", "saturation", "hue"), start=1):
+        monkeypatch.setattr(color, name, lambda number, factor, digit=digit: 10 * number + digit)
+    start = tf.zeros((), tf.int32)
+    orders = over_seeds(lambda seed: color_jitter.color_jitter(start, seed, 0.4, 0.4, 0.4, 0.1), 2400, tf.int32)
+    counts = Counter(orders.tolist())
+    wanted = [int("".join(order)) for order in permutations("1234")]
+    assert set(counts) == set(wanted)
+    assert_as_often([counts[order] for order in wanted], np.full(24, 100))
+
+
+@pytest.mark.parametrize("name", ["contrast", "saturation"])
+def test_colour_jitter_draws_factors_evenly(name):
+    """Pixels that are 100 from the grey they are blended with, which is 100: their value is 100 (1 + factor)."""
+    pixels = [[[0, 0, 0], [200, 200, 200]]] if name == "contrast" else [[[200, 60, 44]] * 2]
+    strengths = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0, name: 0.4}
+    image = tf.constant(pixels, tf.uint8)
+    found = over_seeds(lambda seed: color_jitter.color_jitter(image, seed, **strengths)[0, 1, 0], 3000, tf.uint8)
+    assert_even(found + 0.5, 160, 240)
+
+
+def test_colour_jitter_draws_the_hues_shift_evenly():
+    """Red turned by h has 6 |h| 255 of green or of blue."""
+    red = tf.constant([[[255, 0, 0]]], tf.uint8)
+    found = over_seeds(lambda seed: color_jitter.color_jitter(red, seed, 0, 0, 0, 0.1)[0, 0], 3000, tf.uint8)
+    assert_even(found[:, 1].astype(float) - found[:, 2], -153.5, 153.5)
+
+
+def test_augmix_draws_operations_strengths_and_signs_evenly(monkeypatch):
+    """Each of 13 x 3 x 2 combinations; one chain of one operation, which writes down what was drawn."""
+
+    def write(image, choices, index, level, sign, fill):
+        assert len(choices) == 13
+        code = index * 10 + tf.cast(tf.round(level * 9), tf.int32) + tf.where(sign > 0, 125, 0)
+        return tf.fill(tf.shape(image), tf.cast(code, tf.uint8))
+
+    monkeypatch.setattr(policies, "apply", write)
+    monkeypatch.setattr(augmix, "augmix_weights", lambda seed, width, alpha: tf.constant([0.0, 1.0]))
+    black = tf.zeros((1, 1, 1), tf.uint8)
+    codes = over_seeds(lambda seed: augmix.augmix(black, seed, (0,), width=1, depth=1)[0, 0, 0], 3900, tf.uint8)
+    counts = Counter(codes.tolist())
+    wanted = [10 * index + level + sign for index in range(13) for level in range(3) for sign in (0, 125)]
+    assert set(counts) == set(wanted)
+    assert_as_often([counts[code] for code in wanted], np.full(78, 50))
+
+
+def test_augmix_draws_one_to_three_operations_evenly(monkeypatch):
+    monkeypatch.setattr(policies, "apply", lambda image, *_: image + 1)
+    monkeypatch.setattr(augmix, "augmix_weights", lambda seed, width, alpha: tf.constant([0.0, 1.0]))
+    black = tf.zeros((1, 1, 1), tf.uint8)
+    steps = over_seeds(lambda seed: augmix.augmix(black, seed, (0,), width=1)[0, 0, 0], 1500, tf.uint8)
+    assert set(steps) == {1, 2, 3}
+    assert_as_often(np.bincount(steps)[1:], np.full(3, 500))
+
+
+def test_rand_augment_in_torchvisions_form_draws_pairs_evenly(monkeypatch):
+    """Each of 14 x 14 pairs, each sign as often, the strength always the one asked for."""
+    drawn = []
+
+    def note(image, choices, index, level, sign, fill):
+        drawn.extend((tf.cast(index, tf.float32), tf.convert_to_tensor(level), sign))
+        assert len(choices) == 14
+        return image
+
+    monkeypatch.setattr(policies, "apply", note)
+
+    def draw(seed):
+        drawn.clear()
+        policies.rand_augment_torchvision(tf.zeros((8, 8, 3), tf.uint8), seed, (0, 0, 0), count=2, magnitude=9)
+        return tf.stack(drawn)
+
+    first, level, sign, second, other_level, other_sign = over_seeds(draw, 5880, tf.float32).T
+    assert_as_often(np.bincount((14 * first + second).astype(int), minlength=196), np.full(196, 30))
+    assert_as_often(np.bincount((2 * (sign > 0) + (other_sign > 0)).astype(int)), np.full(4, 1470))
+    np.testing.assert_allclose([level, other_level], 9 / 30, rtol=1e-6)
+
+
+def boxes(size: tuple[int, int], scale: tuple[float, float], count: int) -> np.ndarray:
+    """Tops, lefts, heights and widths, [4, count]."""
+    return over_seeds(lambda seed: random_box(tf.constant(size), seed, scale, RATIO), count, tf.int32).T
+
+
+def test_crops_that_always_fit_have_the_distributions_asked_for():
+    """Of up to half a square every draw lies within it."""
+    top, left, height, width = boxes((10_000, 10_000), (0.08, 0.5), 4000)
+    places = [((corner + 0.5) / (10_001 - extent), 0, 1) for corner, extent in ((top, height), (left, width))]
+    assert_even_together([(height * width / 1e8, 0.08, 0.5), (np.log(width / height), *np.log(RATIO)), *places])
+
+
+@pytest.mark.parametrize("size", [(375, 500), (90, 400)])
+def test_crops_are_drawn_as_torchvision_draws_them(size):
+    """Against 100,000 of its own: shares, aspects, places, and how often ten draws miss and the centre is taken."""
+    height, width = size
+    with np.load(GOLDEN) as file:
+        golden = {name: file[f"{height}x{width}/{name}"] for name in ("area", "ratio", "top", "left", "centre")}
+    top, left, rows, columns = found = boxes(size, (0.08, 1.0), 6000)
+    quantities = {
+        "area": (rows * columns / (height * width), 0.08, 1),
+        "ratio": (np.log(columns / rows), *np.log(RATIO)),
+        "top": ((top + 0.5) / (height - rows + 1), 0, 1),
+        "left": ((left + 0.5) / (width - columns + 1), 0, 1),
+    }
+    for name, (values, low, high) in quantities.items():
+        counts, _ = np.histogram(np.clip(values, low + 1e-9, high - 1e-9), 10, (low, high))
+        assert_alike(counts, golden[name])
+    whole = (height, min(width, round(height * 4 / 3)))
+    centre = np.array([(height - whole[0]) // 2, (width - whole[1]) // 2, *whole])
+    taken = (found == centre[:, None]).all(axis=0).sum()
+    assert_alike([taken, 6000 - taken], [golden["centre"], 100_000 - golden["centre"]])
+
+
+def erased(side: int, seeds: int, **options) -> np.ndarray:
+    """Erased pixels of each row and of each column, [seeds, 2, side]."""
+    images = tf.ones((1, side, side, 1))
+
+    def one(seed):
+        gone = tf.cast(erase(images, seed[tf.newaxis], probability=1.0, mode="const", **options) == 0, tf.int32)
+        return tf.stack((tf.reduce_sum(gone, (0, 2, 3)), tf.reduce_sum(gone, (0, 1, 3))))
+
+    return over_seeds(one, seeds, tf.int32)
+
+
+def test_erased_rectangles_have_the_distributions_asked_for():
+    """Of up to a tenth of a square every draw fits: shares, aspects and places are even."""
+    side, aspect = 256, (0.3, 1 / 0.3)
+    there = erased(side, 2500, area=(0.02, 0.1), aspect=aspect) > 0
+    height, width = there.sum(axis=2).T
+    top, left = there.argmax(axis=2).T
+    places = [((corner + 0.5) / (side + 1 - extent), 0, 1) for corner, extent in ((top, height), (left, width))]
+    assert_even_together(
+        [(height * width / side**2, 0.02, 0.1), (np.log(height / width), *np.log(aspect)), *places], bins=8
+    )
+
+
+def test_as_many_rectangles_are_erased_as_are_drawn_evenly():
+    """Squares of 2 % of 200 x 200 pixels: one of 28 x 28, or two of 20 x 20, which may overlap."""
+    pixels = erased(200, 800, area=(0.02, 0.02), aspect=(1.0, 1.0), count=2)[:, 0].sum(axis=1)
+    assert set(pixels[pixels != 784]) <= set(range(400, 801))
+    assert_as_often([(pixels == 784).sum(), (pixels != 784).sum()], [400, 400])
