@@ -1,20 +1,26 @@
-"""Writes tests/golden/class_weights.npz: PyTorch's cross-entropy with class weights, and its gradient.
+"""Writes tests/golden/losses.npz: PyTorch's cross-entropy with class weights, timm's Jensen-Shannon loss, and their gradients.
 
-    python tools/make_loss_golden.py tests/golden/class_weights.npz
+    python tools/make_loss_golden.py tests/golden/losses.npz
 
-Needs torch (2.13 wrote the file that is committed). Targets are probabilities: hard, smoothed by 0.1 and mixed in pairs.
+Needs torch and timm (2.13 and 1.0.31 wrote the file that is committed). The cross-entropy's targets are probabilities: hard,
+smoothed by 0.1 and mixed in pairs. timm's loss is of the twelve rows as four examples and two views of each.
 """
 
+import contextlib
 import sys
 from pathlib import Path
 
 import numpy as np
+
+with contextlib.suppress(ImportError):
+    import torchvision_cpu_ops  # noqa: F401  lets a CUDA build of torchvision load beside a CPU build of torch
 import torch
+from timm.loss import JsdCrossEntropy
 from torch.nn import functional
 
 
 def make(file: Path) -> None:
-    """logits, targets [12, 5], weights [5]; losses [12] and the gradient [12, 5] of their sum."""
+    """logits, targets [12, 5], weights [5]; losses [12], the gradient [12, 5] of their sum; jsd [] and its gradient [12, 5]."""
     generator = torch.Generator().manual_seed(0)
     logits = (3 * torch.randn(12, 5, generator=generator)).requires_grad_()
     targets = functional.one_hot(torch.arange(12) % 5, 5).float()
@@ -24,7 +30,20 @@ def make(file: Path) -> None:
     weights = torch.tensor([0.25, 0.5, 1.0, 2.0, 7.0])
     losses = functional.cross_entropy(logits, targets, weight=weights, reduction="none")
     losses.sum().backward()
-    arrays = {"logits": logits, "targets": targets, "weights": weights, "losses": losses, "gradient": logits.grad}
+    repeated = logits.detach().clone().requires_grad_()
+    # Its cross-entropy, of the first four rows, is taken off: what remains is the mean divergence over them.
+    loss = JsdCrossEntropy(num_splits=3, alpha=12, smoothing=0.0)(repeated, torch.arange(4))
+    jsd = (loss - functional.cross_entropy(repeated[:4], torch.arange(4))) / 12
+    jsd.backward()
+    arrays = {
+        "logits": logits,
+        "targets": targets,
+        "weights": weights,
+        "losses": losses,
+        "gradient": logits.grad,
+        "jsd": jsd,
+        "jsd_gradient": repeated.grad,
+    }
     np.savez(file, **{name: value.detach().numpy() for name, value in arrays.items()})
 
 

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from keras_imagenet.settings.group import Group
 
@@ -60,6 +60,8 @@ class AugMix(Group):
     """Operations in a chain; if not given, 1 to 3 drawn evenly."""
     alpha: Annotated[float, Field(gt=0)] = 1.0
     """Parameter of the Dirichlet and Beta distributions of the weights."""
+    consistency: NonNegativeFloat = 0.0
+    """Weight of the Jensen-Shannon loss between the image and two AugMixes of it, 12 in the paper; 0 trains on one AugMix alone."""
 
 
 class GridMask(Group):
@@ -159,6 +161,16 @@ class AugmentSettings(Group):
     """MixUp and CutMix."""
     keras_cv: tuple[KerasCVLayer, ...] = ()
     """Stock KerasCV layers on whole batches, in this order."""
+
+    @model_validator(mode="after")
+    def _views_are_comparable(self):
+        if self.augmix is not None and self.augmix.consistency:
+            others = [name for name in ("grid_mask", "random_erasing", "mixing", "keras_cv") if getattr(self, name)]
+            if others:
+                raise ValueError(
+                    f"augmix.consistency compares views of one image, which {others[0]} would part; leave one out"
+                )
+        return self
 
     @field_validator("rand_augment", mode="before")
     @classmethod

@@ -42,7 +42,7 @@ def facts(run: Run) -> list[str]:
 
 
 def _favours(run: Run) -> list[str]:
-    """A line each for classes drawn otherwise than they come, and for classes weighed in the loss; none where neither is."""
+    """A line each for classes drawn otherwise than they come, weighed in the loss, and for a loss of consistency; else none."""
     settings, names, lines = run.settings, run.training.class_names, []
     counts = np.bincount(run.training.labels, minlength=len(names))
     if balance := settings.train.balance:
@@ -57,5 +57,10 @@ def _favours(run: Run) -> list[str]:
         lines.append(
             f"loss: class weights {how}, {weights[low]:.4g} ({names[low]}) to {weights[high]:.4g} ({names[high]}); "
             "validation's loss has none"
+        )
+    if run.trainer.consistency:
+        lines.append(
+            f"loss: and {run.trainer.consistency:g} times the Jensen-Shannon divergence of the answers to each image and to two "
+            "AugMixes of it: three images an example go through the network"
         )
     return lines

@@ -1,6 +1,7 @@
 """Losses on logits, a number an example, and the weights of classes in them."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -35,6 +36,16 @@ def cross_entropy(targets: tf.Tensor, logits: tf.Tensor, class_weights: np.ndarr
     # The gradient of TensorFlow's function is that of the formula only where a row of targets adds up to 1.
     total = tf.reduce_sum(weighted, axis=1, keepdims=True)
     return total[:, 0] * tf.nn.softmax_cross_entropy_with_logits(weighted / total, logits)
+
+
+def jensen_shannon(logits: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The Jensen-Shannon divergence float32 [batch] of several answers to one image each, logits [batch, classes], in nats.
+
+    The mean over the answers p of KL(p || m), where m is their mean (arXiv:1912.02781 section 3).
+    """
+    logarithms = tf.stack([tf.nn.log_softmax(answer) for answer in logits])
+    mixture = tf.reduce_logsumexp(logarithms, axis=0) - math.log(len(logits))
+    return tf.reduce_mean(tf.reduce_sum(tf.exp(logarithms) * (logarithms - mixture), axis=2), axis=0)
 
 
 def class_weights(settings: LossSettings, source: Source) -> np.ndarray | None:

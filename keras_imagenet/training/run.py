@@ -79,6 +79,7 @@ def prepare(settings: Settings, splits: sources.Splits, strategy: tf.distribute.
             label_smoothing=settings.loss.label_smoothing,
             class_weights=losses.class_weights(settings.loss, training),
             mix=mixing.on_device(settings.augment),
+            consistency=settings.augment.augmix.consistency if settings.augment.augmix else 0.0,
             xla=settings.runtime.xla,
         )
         factor = settings.optimizer.depth_factor

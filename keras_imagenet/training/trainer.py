@@ -33,6 +33,7 @@ class Trainer(keras.Model):
         label_smoothing: float = 0.0,
         class_weights: np.ndarray | None = None,
         mix: Mix | None = None,
+        consistency: float = 0.0,
         xla: bool = False,
     ) -> None:
         super().__init__(name="trainer")
@@ -43,6 +44,7 @@ class Trainer(keras.Model):
         self.label_smoothing = label_smoothing
         self.class_weights = class_weights
         self.mix = mix
+        self.consistency = consistency
         self.xla = xla
         self.step_number = 0
         self.seconds_waiting = 0.0
@@ -94,9 +96,14 @@ class Trainer(keras.Model):
         images = normalise(images, self.preset)
         if self.mix is not None:
             images, targets = self.mix(images, targets, batch)
+        if self.consistency:  # The images, then one more of each, then another: one batch for the batch norms.
+            views = normalise(batch["views"], self.preset)
+            images = tf.concat((images, *tf.unstack(views, axis=1)), axis=0)
         with tf.GradientTape() as tape:
-            logits = self.network(images, training=True)
+            logits, *others = tf.split(self.network(images, training=True), 3 if self.consistency else 1)
             loss = tf.reduce_sum(losses.cross_entropy(targets, logits, self.class_weights) * weights)
+            if self.consistency:
+                loss += self.consistency * tf.reduce_sum(losses.jensen_shannon((logits, *others)) * weights)
             mean_loss = self.optimizer.scale_loss(loss / examples)
         gradients = tape.gradient(mean_loss, [variable.value for variable in self.network.trainable_variables])
         seen = tf.cast(weights > 0, tf.float32)

@@ -23,6 +23,7 @@ AUGMENT = AugmentSettings(
     random_resized_crop={},
     flip="horizontal",
     rand_augment="rand-m9-n2-mstd0.5-inc1",
+    augmix={"consistency": 12},
     color_jitter={"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
 )
 BATCH = 8

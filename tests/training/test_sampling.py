@@ -15,7 +15,7 @@ from keras_imagenet.training.run import Run, open_data, prepare
 
 def prepared(*overrides: tuple[str, str]) -> Run:
     """The default recipe with overrides, before its first step."""
-    settings = recipes.load(None, overrides)
+    settings = recipes.load(recipes.DEFAULT_RECIPE, overrides)
     return prepare(settings, sources.open_source(settings.data.source), tf.distribute.get_strategy())
 
 
@@ -50,3 +50,31 @@ def test_favoured_classes_are_said_and_drawn() -> None:
     assert "loss: class weights as given, 1 (0) to 2 (3); validation's loss has none" in facts(run)
     batch = next(open_data(run, checkpoints.Progress(0, 0.0, run.training.fingerprint), Output.standard())[0])
     assert set(np.bincount(batch["labels"]).tolist()) == {143, 144}
+
+
+def test_augmix_with_consistency_sends_three_images_an_example_through_the_network() -> None:
+    """The loss of a first step, from the batch alone: cross-entropy of the image, 12 divergences to its two views."""
+    words = {"augment.augmix": "{consistency: 12, severity: 8}", "model.dropout": "0", "train.batch_size": "16"}
+    run = prepared(*words.items())
+    assert any(line.startswith("loss: and 12 times the Jensen-Shannon divergence") for line in facts(run))
+    batch = next(open_data(run, checkpoints.Progress(0, 0.0, run.training.fingerprint), Output.standard())[0])
+    images, views = batch["images"].numpy(), batch["views"].numpy()
+    plain = prepared(("train.batch_size", "16"))
+    clean = next(open_data(plain, checkpoints.Progress(0, 0.0, plain.training.fingerprint), Output.standard())[0])
+    assert np.array_equal(images, clean["images"])
+    assert views.shape == (16, 2, 8, 8, 1)
+    assert all(
+        (views[:, one] != other).any(axis=(1, 2, 3)).mean() > 0.5 for one, other in ((0, images), (1, views[:, 0]))
+    )
+    answers = [tf.nn.softmax(run.trainer(part)).numpy() for part in (images, views[:, 0], views[:, 1])]
+    mixture = np.mean(answers, axis=0)
+    divergence = np.mean([(p * np.log(p / mixture)).sum(axis=1) for p in answers], axis=0)
+    own = -np.log(answers[0][np.arange(16), batch["labels"]])
+    run.trainer.make_train_function()(iter([batch]))
+    np.testing.assert_allclose(run.trainer.sums.numpy()[0], (own + 12 * divergence).sum(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("other", ["augment.mixing", "augment.random_erasing", "augment.grid_mask"])
+def test_consistency_goes_with_nothing_that_parts_the_views(other: str) -> None:
+    with pytest.raises(SettingsError, match=f"which {other.partition('.')[2]} would part"):
+        recipes.load(None, (("augment.augmix", "{consistency: 12}"), (other, "{}")))

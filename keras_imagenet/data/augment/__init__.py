@@ -17,7 +17,8 @@ def build(settings: AugmentSettings, preset: Preset) -> list[BaseImageAugmentati
     """The layers that act on cropped images, in their order; empty, and KerasCV unloaded, where nothing is asked for.
 
     Each is called on one example, a dict with at least images uint8 [h, w, c] and seeds int32 [2], or on a batch of
-    them, and draws from `seeds` alone. Stock KerasCV layers are not among them.
+    them, and draws from `seeds` alone. Stock KerasCV layers are not among them. With augmix.consistency the last one takes
+    single examples only and adds their views, as augmix.with_views says.
 
     Args:
         settings: what is asked for.
@@ -26,9 +27,13 @@ def build(settings: AugmentSettings, preset: Preset) -> list[BaseImageAugmentati
     steps = _steps(settings, preset)
     if not steps:
         return []
+    from keras_imagenet.data.augment.augmix import with_views
     from keras_imagenet.data.augment.layer import Augmentation
 
-    return [Augmentation(function, name=name) for name, function in steps.items()]
+    views = []
+    if settings.augmix is not None and settings.augmix.consistency:
+        views = [partial(with_views, mixed=steps.pop("augmix"))]
+    return [*(Augmentation(function, name=name) for name, function in steps.items()), *views]
 
 
 def _steps(settings: AugmentSettings, preset: Preset) -> dict:
@@ -78,7 +83,7 @@ def _policies(settings: AugmentSettings, preset: Preset) -> dict:
     if settings.auto_augment:
         policy["auto_augment"] = partial(auto_augment, fill=black)
     if settings.augmix is not None:
-        policy["augmix"] = partial(augmix, fill=black, **settings.augmix.model_dump())
+        policy["augmix"] = partial(augmix, fill=black, **settings.augmix.model_dump(exclude={"consistency"}))
     if settings.grid_mask is not None:
         policy["grid_mask"] = partial(grid_mask, fill=_mean_colour(preset), **settings.grid_mask.model_dump())
     return policy

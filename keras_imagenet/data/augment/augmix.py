@@ -1,13 +1,11 @@
-"""AugMix (arXiv:1912.02781): chains of operations, blended with each other and with the image; torchvision's parameters.
+"""AugMix (arXiv:1912.02781): chains of operations, blended with each other and with the image; torchvision's parameters."""
 
-Only the images are made; the paper's consistency loss between two of them is the recipe's business.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from keras_imagenet.data.augment import operations, policies
+from keras_imagenet.data.augment.seeds import fold
 
 STRENGTHS = 10
 
@@ -52,6 +50,19 @@ def augmix(
     _, mixed = tf.while_loop(lambda chain, _: chain <= width, with_chain, start)
     # The summand outweighs rounding errors: equal pixels stay what they are.
     return tf.cast(tf.clip_by_value(mixed + 1e-3, 0, 255), tf.uint8)
+
+
+@tf.autograph.experimental.do_not_convert
+def with_views(
+    example: dict[str, tf.Tensor], mixed: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """An example of images uint8 [h, w, c] and seeds int32 [2], and beside it two AugMixes of its image for a consistency loss.
+
+    mixed: augmix of an image and a seed. views: uint8 [2, h, w, c], of which the first is what augmix alone would give.
+    """
+    image, seed = example["images"], fold(example["seeds"], "augmix")
+    views = [tf.ensure_shape(mixed(image, own), image.shape) for own in (seed, tf.random.fold_in(seed, 1))]
+    return {**example, "views": tf.stack(views)}
 
 
 def augmix_weights(seed: tf.Tensor, width: int, alpha: float) -> tf.Tensor:

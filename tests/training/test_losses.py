@@ -1,4 +1,4 @@
-"""Classes that weigh more in the loss: by PyTorch's arithmetic, whatever the targets; evaluation knows nothing of them."""
+"""Losses by PyTorch's and timm's arithmetic: classes that weigh more, whatever the targets, and views that should agree."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.settings import LossSettings
 from keras_imagenet.training import losses
 
-GOLDEN = Path(__file__).parent.parent / "golden/class_weights.npz"
+GOLDEN = Path(__file__).parent.parent / "golden/losses.npz"
 NAMES = ("rose", "tulip", "daisy")
 
 
@@ -34,6 +34,22 @@ def test_the_weighted_loss_and_its_gradient_are_pytorchs() -> None:
         found = losses.cross_entropy(tf.constant(golden["targets"]), logits, golden["weights"])
     np.testing.assert_allclose(found, golden["losses"], rtol=1e-5)
     np.testing.assert_allclose(tape.gradient(found, logits), golden["gradient"], rtol=1e-5, atol=1e-6)
+
+
+def test_the_jensen_shannon_loss_and_its_gradient_are_timms() -> None:
+    golden = np.load(GOLDEN)
+    logits = tf.constant(golden["logits"])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        found = tf.reduce_mean(losses.jensen_shannon(tf.split(logits, 3)))
+    np.testing.assert_allclose(found, golden["jsd"], rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(found, logits), golden["jsd_gradient"], rtol=1e-4, atol=1e-6)
+
+
+def test_answers_that_agree_have_no_divergence() -> None:
+    logits = tf.constant([[1.0, -200.0, 30.0], [0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(losses.jensen_shannon([logits, logits, logits]), [0, 0], atol=1e-6)
+    np.testing.assert_allclose(losses.jensen_shannon([[[0.0, 500.0]], [[500.0, 0.0]]]), [np.log(2)], rtol=1e-6)
 
 
 def test_balanced_weights_are_scikit_learns() -> None:
