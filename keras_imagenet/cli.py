@@ -207,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
         "evaluate", evaluate, "measure a run, or a network with weights, on labelled images", takes_settings=True
     )
     child.add_argument("run_or_model", metavar="RUN", help="a run folder, or a network's name with --weights")
-    child.add_argument("--weights", metavar="FILE", help="weights for a network given by name")
+    child.add_argument("--weights", metavar="FILE", help="weights for a network given by name, as model.weights")
     child.add_argument("--config", metavar="RECIPE", help="a recipe whose data a network given by name is measured on")
 
     child = command("predict", predict, "say what is on images")

@@ -32,7 +32,7 @@ class ModelSettings(Group):
     name: str = "simple_cnn"
     """Registered name of the architecture."""
     weights: Path | None = None
-    """A run folder, a file of weights (.keras, .h5, .npz, .safetensors, .pth), or keras for keras.applications' own."""
+    """A run folder, a file (.keras, .h5, .npz, .safetensors, .pth), keras, timm:NAME or torchvision:NAME for published ones."""
     freeze: tuple[str, ...] = ()
     """Layers that do not learn: names, their beginnings (stem, stage1, stage2_block1), or patterns such as *_norm."""
     dropout: Rate | None = None

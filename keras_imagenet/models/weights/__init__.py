@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.models import registry
-from keras_imagenet.models.weights import presets, stored
+from keras_imagenet.models.weights import download, presets, stored
 from keras_imagenet.models.weights.stored import Tensor, Tensors
 
 if TYPE_CHECKING:
@@ -57,9 +57,10 @@ class Origin:
 
 
 def find(source: str | Path, name: str) -> Origin:
-    """What `source` holds for the network of that name: 'keras', a file of weights, or a run folder.
+    """What `source` holds for the network of that name.
 
-    Reads names and shapes only. Raises SettingsError if there is no such thing or it is not for this network,
+    source: 'keras', 'timm:NAME' or 'torchvision:NAME', a file of weights, or a run folder. Reads names and shapes only,
+    once what is published has been downloaded. Raises SettingsError if there is no such thing or it is not for this network,
     DataError if it cannot be read.
     """
     if str(source) == KERAS:
@@ -69,7 +70,7 @@ def find(source: str | Path, name: str) -> Origin:
         return Origin(
             KERAS, None, name, presets.published(KERAS, name), _imagenet(size), presets.LICENCES[KERAS], table.options
         )
-    path = Path(source)
+    path = download.fetch(str(source)) if download.PUBLISHED.fullmatch(str(source)) else Path(source)
     if path.is_dir():
         return _run_folder(path, name)
     with _tensors(path) as tensors:
@@ -84,7 +85,8 @@ def find(source: str | Path, name: str) -> Origin:
     if kind == "torchvision" and re.fullmatch(r"efficientnet_b[567]", name):
         options = {**options, "batch_norm": {"epsilon": 1e-3}}
     preset = _preset_of_card(described) or presets.published(kind, name, path.name)
-    return Origin(kind, path, name, preset, _imagenet(outputs), presets.LICENCES[kind], options)
+    licence = described.get("pretrained_cfg", {}).get("license") or presets.LICENCES[kind]
+    return Origin(kind, path, name, preset, _imagenet(outputs), licence, options)
 
 
 def load(model: keras.Model, origin: Origin | str | Path) -> Fitted:

@@ -7,10 +7,13 @@ keras.applications' are its preprocess_input functions', with TensorFlow's usual
 from __future__ import annotations
 
 import csv
+import difflib
 import functools
 from importlib import resources
 from pathlib import PurePath
 from typing import Any
+
+from keras_imagenet.errors import SettingsError
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 HALVES = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
@@ -56,6 +59,30 @@ def published(origin: str, name: str, file: str = "") -> dict[str, Any] | None:
         return None
     scale = {key: tuple(map(float, row[key].split())) for key in ("mean", "std")}
     return _fields(int(row["size"]), float(row["crop_fraction"]), row["kernel"], True, scale)
+
+
+def torchvision_file(name: str) -> str:
+    """File of `NAME` or `NAME.TAG` on torch's server; the first of a network's weights where no tag is given.
+
+    Raises SettingsError, with the nearest name or the tags there are, for one that torchvision does not publish.
+    """
+    network, _, tag = name.partition(".")
+    files: dict[str, str] = {}
+    for row in _rows():
+        if (row["origin"], row["name"]) == ("torchvision", network):
+            files.setdefault(row["weights"], f"{row['file']}.pth")
+    if not files:
+        known = [row["name"] for row in _rows() if row["origin"] == "torchvision"]
+        close = difflib.get_close_matches(network, known, n=1, cutoff=0.5)
+        hint = f"; did you mean torchvision:{close[0]}?" if close else ""
+        raise SettingsError(
+            f"model.weights = torchvision:{name}: torchvision publishes no {network} that is here{hint}"
+        )
+    if tag and tag not in files:
+        raise SettingsError(
+            f"model.weights = torchvision:{name}: there are {', '.join(f'{network}.{t}' for t in files)}"
+        )
+    return files[tag] if tag else next(iter(files.values()))
 
 
 def _fields(size: int, crop_fraction: float, kernel: str, antialias: bool, scale: dict[str, Any]) -> dict[str, Any]:
