@@ -1,5 +1,7 @@
 """What can be set: one tree of typed, documented groups. A recipe is such a tree in YAML."""
 
+from pydantic import model_validator
+
 from keras_imagenet.settings.augment import AugmentSettings
 from keras_imagenet.settings.data import DataSettings
 from keras_imagenet.settings.group import Group
@@ -34,3 +36,11 @@ class Settings(Group):
     """The run's length and batches."""
     runtime: RuntimeSettings = RuntimeSettings()
     """Devices, precision, threads, seed, run folder."""
+
+    @model_validator(mode="after")
+    def _recomputed_by_tensorflow(self):
+        if self.train.gradient_checkpointing and self.runtime.xla:
+            raise ValueError(
+                "train.gradient_checkpointing does not go together with runtime.xla; leave one of them out"
+            )
+        return self

@@ -60,6 +60,8 @@ def explain(error: Mapping[str, Any], layers: Sequence[tuple[str, Mapping[str, A
         return f"{where}: {key} = {value}: must be a list in brackets, such as [{value}]"
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
+    if not path:  # of the settings together
+        return message
     return f"{where}: {key}: {message}" if kind == "value_error" else f"{where}: {key} = {value!r:.80}: {message}"
 
 

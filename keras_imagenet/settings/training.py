@@ -160,6 +160,8 @@ class TrainSettings(Group):
     """Examples per evaluation batch over all replicas; batch_size if not given. It changes no result."""
     clip_norm: PositiveFloat | None = None
     """Largest norm of all gradients together; longer ones are scaled down to it, after the sum over replicas."""
+    gradient_checkpointing: bool = False
+    """Whether activations are computed again for the gradients instead of being kept; not together with runtime.xla."""
     checkpoint_steps: PositiveInt | None = None
     """Steps between checkpoints; one is written at the end of every epoch in any case."""
     keep: Literal["last", "best"] = "last"

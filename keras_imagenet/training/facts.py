@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_imagenet import runtime
 from keras_imagenet.data import pipeline
 from keras_imagenet.data.balance import slots
-from keras_imagenet.training import optimizers, schedules
+from keras_imagenet.training import optimizers, recomputation, schedules
 from keras_imagenet.training.run import Run
 
 
@@ -21,6 +21,8 @@ def facts(run: Run) -> list[str]:
     variables = trainer.network.trainable_variables
     decayed = len(variables) - len(optimizers.spared(variables, settings.optimizer.decay_norm_and_bias))
     sparing = "" if settings.optimizer.decay_norm_and_bias else "; biases and norms are spared"
+    parts = len(recomputation.segments(trainer.network)) if settings.train.gradient_checkpointing else 0
+    recomputed = f"; activations of {parts} segments are computed twice" if parts else ""
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     device_names = ", ".join(device.name.rpartition("/device:")[2] for device in devices)
     validation = f"{len(run.validation.labels):,} to validate on" if run.validation else "none to validate on"
@@ -37,7 +39,7 @@ def facts(run: Run) -> list[str]:
         f"after {warmup} steps of warm-up",
         f"weight decay: {settings.optimizer.weight_decay:g} on {decayed} of {len(variables)} weights{sparing}",
         f"runtime: {settings.runtime.precision} on {device_names}, {runtime.threads(settings.runtime)} reading threads, "
-        f"seed {settings.runtime.seed}; {pipeline.describe_exactness(settings.augment)}",
+        f"seed {settings.runtime.seed}; {pipeline.describe_exactness(settings.augment)}{recomputed}",
     ]
 
 

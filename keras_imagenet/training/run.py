@@ -81,6 +81,7 @@ def prepare(settings: Settings, splits: sources.Splits, strategy: tf.distribute.
             mix=mixing.on_device(settings.augment),
             consistency=settings.augment.augmix.consistency if settings.augment.augmix else 0.0,
             xla=settings.runtime.xla,
+            gradient_checkpointing=settings.train.gradient_checkpointing,
         )
         factor = settings.optimizer.depth_factor
         trainer.compile(

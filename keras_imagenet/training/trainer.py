@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ import tensorflow as tf
 
 from keras_imagenet.data.preset import Preset, normalise
 from keras_imagenet.serving.evaluate import correct
-from keras_imagenet.training import fused_norm, losses
+from keras_imagenet.training import fused_norm, losses, recomputation
 from keras_imagenet.training.schedules import Schedule
 
 Batch = Mapping[str, tf.Tensor]
@@ -35,6 +36,7 @@ class Trainer(keras.Model):
         mix: Mix | None = None,
         consistency: float = 0.0,
         xla: bool = False,
+        gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__(name="trainer")
         self.network = network
@@ -46,6 +48,9 @@ class Trainer(keras.Model):
         self.mix = mix
         self.consistency = consistency
         self.xla = xla
+        self.forward = (
+            recomputation.checkpointed(network) if gradient_checkpointing else partial(network, training=True)
+        )
         self.step_number = 0
         self.seconds_waiting = 0.0
         self.first_images: tf.Tensor | None = None
@@ -100,7 +105,7 @@ class Trainer(keras.Model):
             views = normalise(batch["views"], self.preset)
             images = tf.concat((images, *tf.unstack(views, axis=1)), axis=0)
         with tf.GradientTape() as tape:
-            logits, *others = tf.split(self.network(images, training=True), 3 if self.consistency else 1)
+            logits, *others = tf.split(self.forward(images), 3 if self.consistency else 1)
             loss = tf.reduce_sum(losses.cross_entropy(targets, logits, self.class_weights) * weights)
             if self.consistency:
                 loss += self.consistency * tf.reduce_sum(losses.jensen_shannon((logits, *others)) * weights)
