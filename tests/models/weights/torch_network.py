@@ -6,7 +6,7 @@ Reads FOLDER/images.npz (images0, images1, ...: float32 [n, height, width, 3]); 
 and FOLDER/logits.npz (logits0, logits1, ...).
 
 Weights are the library's own random ones, and what it starts at a constant (zeros, ones, layer scales) is random, too.
-Norms' statistics are those of images that went through the network, and then moved, and logits have deviation 1: so
+Norms' statistics are those of images that went through the network, and then moved, and the head is scaled: so
 activations keep their size through any depth, and no two tensors of one shape can be mistaken for each other.
 """
 
@@ -28,6 +28,9 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
+LARGEST = 4.0
+"""Of the logits, about what trained networks answer."""
+
 
 def main(library: str, name: str, folder: Path) -> None:
     """Write weights and answers."""
@@ -37,7 +40,7 @@ def main(library: str, name: str, folder: Path) -> None:
     network = _network(library, name).eval()
     with torch.no_grad():
         _randomise(network)
-        _settle(network, _channels_first(images["images0"]))
+        _settle(network, [_channels_first(batch) for batch in images.values()])
         answers = {key.replace("images", "logits"): network(_channels_first(batch)) for key, batch in images.items()}
     np.savez(folder / "logits.npz", **{key: logits.numpy() for key, logits in answers.items()})
     state = {key: tensor.contiguous() for key, tensor in network.state_dict().items()}
@@ -70,22 +73,23 @@ def _randomise(network: nn.Module) -> None:
             tensor.uniform_(0.5, 1.5)
 
 
-def _settle(network: nn.Module, images: torch.Tensor) -> None:
+def _settle(network: nn.Module, batches: list[torch.Tensor]) -> None:
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.train()
         norm.momentum = 1.0
-    seen = torch.cat([images, torch.randn(2, *images.shape[1:])])
     if norms:
-        network(seen)
+        network(torch.cat([batches[0], torch.randn_like(batches[0])]))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.eval()
         norm.momentum = momentum
         norm.running_mean += 0.1 * torch.randn_like(norm.running_mean) * norm.running_var.sqrt()
         norm.running_var *= torch.empty_like(norm.running_var).uniform_(0.8, 1.25)
     last = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)][-1]
-    last.weight /= network(seen).std()
+    largest = max(network(batch).abs().max() for batch in batches)
+    for tensor in last.parameters():
+        tensor *= LARGEST / largest
 
 
 def _channels_first(images: np.ndarray) -> torch.Tensor:
