@@ -195,6 +195,13 @@ def _parser() -> argparse.ArgumentParser:
         child.takes_settings = takes_settings
         return child
 
+    _network_commands(command)
+    _data_commands(command)
+    _further_commands(command)
+    return parser
+
+
+def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     child = command(
         "fit", fit, "train a network; without arguments, the simple CNN on handwritten digits", takes_settings=True
     )
@@ -228,6 +235,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     child.add_argument("--output", metavar="FILE.svg", help="draw the graph there")
 
+
+def _data_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     child = command(
         "data", data, "show what a data set holds, and a sheet of images as the network gets them", takes_settings=True
     )
@@ -249,13 +258,14 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("--seconds", type=float, default=5.0, metavar="S", help="for each stage (default: 5)")
     child.add_argument("--output", metavar="FILE.json", help="write the result there, and a plot beside it")
 
+
+def _further_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     child = command("runs", runs, "compare run folders")
     child.add_argument(
         "directory", nargs="?", default="runs", metavar="FOLDER", help="the folder of run folders (default: runs)"
     )
 
     command("schema", schema, "print the JSON schema of recipes, for editors")
-    return parser
 
 
 class _Parser(argparse.ArgumentParser):

@@ -15,7 +15,7 @@ import pickletools
 import struct
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -154,77 +154,92 @@ def _tensor(name: str, view: View, bytes_of: BytesOf) -> Tensor:
 
 
 _MARK = object()
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_SET": list}
+_LITERALS = ("BININT", "LONG", "INT", "BINFLOAT", "BINUNICODE", "SHORT_BIN", "BINSTRING")
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """What the pickle's program works on. Raises ValueError where the program takes what is not there."""
+
+    stack: list[Any] = field(default_factory=list)
+    memo: dict[int, Any] = field(default_factory=dict)
+
+    def pop(self, count: int) -> tuple[Any, ...]:
+        values = tuple(self.stack[len(self.stack) - count :])
+        if len(values) < count:
+            raise ValueError("its pickle is damaged")
+        del self.stack[len(self.stack) - count :]
+        return values
+
+    def since_mark(self) -> list[Any]:
+        if not any(value is _MARK for value in self.stack):
+            raise ValueError("its pickle is damaged")
+        position = len(self.stack) - 1 - next(i for i, value in enumerate(reversed(self.stack)) if value is _MARK)
+        values = self.stack[position + 1 :]
+        del self.stack[position:]
+        return values
 
 
 def _content(program: Any) -> Any:
     """What one pickle describes, from bytes or an open map; see the module."""
-    stack: list[Any] = []
-    memo: dict[int, Any] = {}
-
-    def since_mark() -> list[Any]:
-        if not any(value is _MARK for value in stack):
-            raise ValueError("its pickle is damaged")
-        position = len(stack) - 1 - next(i for i, value in enumerate(reversed(stack)) if value is _MARK)
-        values = stack[position + 1 :]
-        del stack[position:]
-        return values
-
-    def pop(count: int) -> tuple[Any, ...]:
-        values = tuple(stack[len(stack) - count :])
-        if len(values) < count:
-            raise ValueError("its pickle is damaged")
-        del stack[len(stack) - count :]
-        return values
-
+    machine = _Machine()
     for opcode, argument, _ in pickletools.genops(program):
-        match opcode.name:
-            case "PROTO" | "FRAME":
-                pass
-            case "STOP":
-                return pop(1)[0]
-            case "MARK":
-                stack.append(_MARK)
-            case "NONE" | "NEWTRUE" | "NEWFALSE":
-                stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[opcode.name])
-            case "EMPTY_DICT" | "EMPTY_LIST" | "EMPTY_TUPLE" | "EMPTY_SET":
-                stack.append({"EMPTY_DICT": {}, "EMPTY_LIST": [], "EMPTY_TUPLE": (), "EMPTY_SET": []}[opcode.name])
-            case "TUPLE" | "LIST":
-                values = since_mark()
-                stack.append(tuple(values) if opcode.name == "TUPLE" else values)
-            case "DICT":
-                values = since_mark()
-                stack.append(_dictionary(values))
-            case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                stack.append(pop(int(opcode.name[-1])))
-            case "APPEND" | "APPENDS" | "ADDITEMS":
-                values = list(pop(1)) if opcode.name == "APPEND" else since_mark()
-                if isinstance(stack[-1], list):
-                    stack[-1].extend(values)
-            case "SETITEM" | "SETITEMS":
-                values = list(pop(2)) if opcode.name == "SETITEM" else since_mark()
-                if isinstance(stack[-1], dict):
-                    stack[-1].update(_dictionary(values))
-            case "GLOBAL":
-                stack.append(Name(argument))
-            case "STACK_GLOBAL":
-                stack.append(Name(" ".join(map(str, pop(2)))))
-            case "REDUCE" | "NEWOBJ":
-                stack.append(_called(*pop(2)))
-            case "BUILD":
-                pop(1)  # attributes, such as a state dictionary's version numbers
-            case "BINPERSID":
-                stack.append(_storage(*pop(1)))
-            case "BINPUT" | "LONG_BINPUT":
-                memo[argument] = stack[-1]
-            case "MEMOIZE":
-                memo[len(memo)] = stack[-1]
-            case "BINGET" | "LONG_BINGET":
-                stack.append(memo[argument])
-            case name if name.startswith(("BININT", "LONG", "INT", "BINFLOAT", "BINUNICODE", "SHORT_BIN", "BINSTRING")):
-                stack.append(argument)
-            case name:
-                raise ValueError(f"its pickle has the instruction {name}, which tensors do not need")
+        if opcode.name == "STOP":
+            return machine.pop(1)[0]
+        _follow(machine, opcode.name, argument)
     raise ValueError("its pickle has no end")
+
+
+def _follow(machine: _Machine, name: str, argument: Any) -> None:
+    """One instruction; ValueError for one that tensors do not need."""
+    stack, memo = machine.stack, machine.memo
+    match name:
+        case "PROTO" | "FRAME":
+            pass
+        case "MARK":
+            stack.append(_MARK)
+        case _ if name in _CONSTANTS:
+            stack.append(_CONSTANTS[name])
+        case _ if name in _EMPTY:
+            stack.append(_EMPTY[name]())
+        case "TUPLE":
+            stack.append(tuple(machine.since_mark()))
+        case "LIST":
+            stack.append(machine.since_mark())
+        case "DICT":
+            stack.append(_dictionary(machine.since_mark()))
+        case "TUPLE1" | "TUPLE2" | "TUPLE3":
+            stack.append(machine.pop(int(name[-1])))
+        case "APPEND" | "APPENDS" | "ADDITEMS":
+            values = list(machine.pop(1)) if name == "APPEND" else machine.since_mark()
+            if isinstance(stack[-1], list):
+                stack[-1].extend(values)
+        case "SETITEM" | "SETITEMS":
+            values = list(machine.pop(2)) if name == "SETITEM" else machine.since_mark()
+            if isinstance(stack[-1], dict):
+                stack[-1].update(_dictionary(values))
+        case "GLOBAL":
+            stack.append(Name(argument))
+        case "STACK_GLOBAL":
+            stack.append(Name(" ".join(map(str, machine.pop(2)))))
+        case "REDUCE" | "NEWOBJ":
+            stack.append(_called(*machine.pop(2)))
+        case "BUILD":
+            machine.pop(1)  # attributes, such as a state dictionary's version numbers
+        case "BINPERSID":
+            stack.append(_storage(*machine.pop(1)))
+        case "BINPUT" | "LONG_BINPUT":
+            memo[argument] = stack[-1]
+        case "MEMOIZE":
+            memo[len(memo)] = stack[-1]
+        case "BINGET" | "LONG_BINGET":
+            stack.append(memo[argument])
+        case _ if name.startswith(_LITERALS):
+            stack.append(argument)
+        case _:
+            raise ValueError(f"its pickle has the instruction {name}, which tensors do not need")
 
 
 def _dictionary(values: list[Any]) -> dict[Any, Any]:
