@@ -24,11 +24,13 @@ class _WeightDecay(Group):
     """Fields of every optimizer that decays weights."""
 
     weight_decay: NonNegativeFloat = 0.0
-    """Coefficient of the decay; what it is applied to, decay_norm_and_bias says."""
+    """Coefficient of the decay; what it is applied to, the two fields beside say."""
     depth_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
     """For fine-tuning: each block learns at this share of the rate of the block behind it, decay included; the head at the full rate."""
     decay_norm_and_bias: bool = False
     """Whether normalisation parameters and biases (every weight that extends along one axis only) are decayed too."""
+    decay_embeddings: bool = False
+    """Whether learned positions and class tokens are decayed too; Swin's and DeiT's recipes spare them."""
 
 
 class SGDSettings(_WeightDecay):

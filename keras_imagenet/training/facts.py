@@ -19,8 +19,7 @@ def facts(run: Run) -> list[str]:
     peak = schedules.scaled(settings.optimizer.learning_rate, batch_size, reference)
     scaling = f" ({settings.optimizer.learning_rate:g} for a batch of {reference})" if reference else ""
     variables = trainer.network.trainable_variables
-    decayed = len(variables) - len(optimizers.spared(variables, settings.optimizer.decay_norm_and_bias))
-    sparing = "" if settings.optimizer.decay_norm_and_bias else "; biases and norms are spared"
+    decayed = len(variables) - len(optimizers.spared(variables, settings.optimizer))
     parts = len(recomputation.segments(trainer.network)) if settings.train.gradient_checkpointing else 0
     recomputed = f"; activations of {parts} segments are computed twice" if parts else ""
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -37,10 +36,19 @@ def facts(run: Run) -> list[str]:
         *_favours(run),
         f"learning rate: {settings.optimizer.name}, peak {peak:g}{scaling}, {settings.schedule.name} "
         f"after {warmup} steps of warm-up",
-        f"weight decay: {settings.optimizer.weight_decay:g} on {decayed} of {len(variables)} weights{sparing}",
+        f"weight decay: {settings.optimizer.weight_decay:g} on {decayed} of {len(variables)} weights{_sparing(run)}",
         f"runtime: {settings.runtime.precision} on {device_names}, {runtime.threads(settings.runtime)} reading threads, "
         f"seed {settings.runtime.seed}; {pipeline.describe_exactness(settings.augment)}{recomputed}",
     ]
+
+
+def _sparing(run: Run) -> str:
+    """What is not decayed, in words."""
+    settings, variables = run.settings.optimizer, run.trainer.network.trainable_variables
+    embeddings = not settings.decay_embeddings and any(map(optimizers.is_embedding, variables))
+    kinds = {"biases and norms": not settings.decay_norm_and_bias, "positions and class tokens": embeddings}
+    spared = " and ".join(kind for kind, applies in kinds.items() if applies)
+    return f"; {spared} are spared" if spared else ""
 
 
 def _favours(run: Run) -> list[str]:

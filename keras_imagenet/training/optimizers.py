@@ -1,11 +1,14 @@
 """Optimizers by name, each by its own formula, and which weights they decay."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import keras
 from keras import ops
 
 from keras_imagenet.settings.training import OptimizerSettings
+
+EMBEDDING = re.compile(r"(?:^|[/_])(?:positions|token)/kernel$")
 
 
 def build(
@@ -36,7 +39,7 @@ def build(
         decay = {"weight_decay": settings.weight_decay} if settings.name == "adamw" else {}
         kind = keras.optimizers.AdamW if settings.name == "adamw" else keras.optimizers.Adam
         optimizer = kind(settings.learning_rate, **moments, **decay, global_clipnorm=clip_norm)
-    optimizer.exclude_from_weight_decay(var_list=spared(variables, settings.decay_norm_and_bias))
+    optimizer.exclude_from_weight_decay(var_list=spared(variables, settings))
     if rate_factors:
         _slow_down(optimizer, [rate_factors[variable.path] for variable in variables])
     if precision == "mixed_float16":
@@ -45,9 +48,23 @@ def build(
     return optimizer
 
 
-def spared(variables: Sequence[keras.Variable], decay_norm_and_bias: bool) -> list[keras.Variable]:
-    """The variables that no decay is applied to: biases, norms and layer scales, which extend along one axis; or none."""
-    return [] if decay_norm_and_bias else [v for v in variables if sum(size > 1 for size in v.shape) < 2]
+def spared(variables: Sequence[keras.Variable], settings: OptimizerSettings) -> list[keras.Variable]:
+    """The variables that no decay is applied to, unless the settings say otherwise.
+
+    Biases, norms and layer scales, which extend along one axis; learned positions and class tokens, by their layer's name.
+    """
+
+    def is_spared(variable: keras.Variable) -> bool:
+        if is_embedding(variable):
+            return not settings.decay_embeddings
+        return not settings.decay_norm_and_bias and sum(size > 1 for size in variable.shape) < 2
+
+    return [variable for variable in variables if is_spared(variable)]
+
+
+def is_embedding(variable: keras.Variable) -> bool:
+    """Whether it is a learned position embedding, Swin's biases by distance, or a token: see models.parameters."""
+    return bool(EMBEDDING.search(variable.path))
 
 
 def _slow_down(optimizer: keras.Optimizer, factors: Sequence[float]) -> None:

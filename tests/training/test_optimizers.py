@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_imagenet.models import mlp_mixer, swin, vit
 from keras_imagenet.settings.training import AdamSettings, SGDSettings
 from keras_imagenet.training import optimizers
 
@@ -45,14 +46,36 @@ def test_adamw_decays_kernels_by_rate_times_weight_decay_and_spares_biases() -> 
 
 
 def test_decay_norm_and_bias_spares_nothing() -> None:
-    assert len(optimizers.spared(weights(), decay_norm_and_bias=False)) == 1
-    assert optimizers.spared(weights(), decay_norm_and_bias=True) == []
+    assert len(optimizers.spared(weights(), SGDSettings())) == 1
+    assert optimizers.spared(weights(), SGDSettings(decay_norm_and_bias=True)) == []
 
 
 def test_layer_scales_are_spared_like_biases() -> None:
     """ConvNeXt's and DeiT's factors on residual branches, [1, 1, 1, channels] here."""
     scale = keras.Variable(np.ones((1, 1, 1, 8)), name="scale")
-    assert optimizers.spared([scale], decay_norm_and_bias=False) == [scale]
+    assert optimizers.spared([scale], SGDSettings()) == [scale]
+
+
+@pytest.mark.parametrize(
+    ("module", "variant", "names"),
+    [
+        (vit, vit.ViT(8, 1, 2, distilled=True), {"class_token", "distillation_token", "positions"}),
+        (swin, swin.Swin(8, (1, 1), (2, 2), 0.0, window=4), {"stage1_block1_positions", "stage2_block1_positions"}),
+        # Its linear maps over positions are no embeddings.
+        (mlp_mixer, mlp_mixer.MLPMixer(8, 1, 16, 8, 8), set()),
+    ],
+)
+def test_positions_and_tokens_are_spared_unless_asked_for(module, variant, names: set[str]) -> None:
+    """As in timm's and torchvision's recipes of DeiT and Swin."""
+    network = module.build(variant, input_shape=(32, 32, 3), classes=5)
+    with_them, without = (
+        {variable.path.partition("/")[0] for variable in optimizers.spared(network.trainable_variables, settings)}
+        for settings in (SGDSettings(), SGDSettings(decay_embeddings=True))
+    )
+    assert with_them - without == names
+    assert "norm" in without
+    every = SGDSettings(decay_embeddings=True, decay_norm_and_bias=True)
+    assert optimizers.spared(network.trainable_variables, every) == []
 
 
 def test_clipping_scales_all_gradients_together_before_the_decay() -> None:
