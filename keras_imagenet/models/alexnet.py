@@ -33,8 +33,7 @@ def build(
 
     Features are averaged to 6 x 6 positions, so that any size fits the hidden layers.
     """
-    name = variant if isinstance(variant, str) else "alexnet"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "alexnet")
     f1, f2, f3, f4, f5 = network.filters
     images = blocks.image_input(input_shape, name, minimum=63)
     x = keras.layers.ZeroPadding2D(2, name="conv1_pad")(images)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import keras
 from keras import KerasTensor
 
 from keras_imagenet.errors import SettingsError
 
+V = TypeVar("V")
 Padding = Literal["symmetric", "same"]
 Options = Mapping[str, Any]
 
 TORCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 """torch's BatchNorm2d: its momentum 0.1 is Keras' 0.9."""
+
+
+def chosen(variant: str | V, variants: Mapping[str, V], family: str) -> tuple[str, V]:
+    """A network's name and what it is made of, from its name or, for one that has none, from what it is made of."""
+    return (variant, variants[variant]) if isinstance(variant, str) else (family, variant)
 
 
 def image_input(input_shape: tuple[int, int, int], name: str, minimum: int = 1) -> KerasTensor:
@@ -53,7 +59,7 @@ def convolution(
         padding="valid" if padded or kernel_size == 1 else "same",
         groups=groups,
         use_bias=use_bias,
-        kernel_initializer=_fan_out(),
+        kernel_initializer=fan_out(),
         name=name,
     )(x)
 
@@ -75,7 +81,7 @@ def depthwise_convolution(
         strides=strides,
         padding="valid" if padding == "symmetric" and strides > 1 else "same",
         use_bias=use_bias,
-        depthwise_initializer=_fan_out(),
+        depthwise_initializer=fan_out(),
         name=name,
     )(x)
 
@@ -156,6 +162,6 @@ def logits(
     )(x)
 
 
-def _fan_out() -> keras.initializers.Initializer:
+def fan_out() -> keras.initializers.Initializer:
     """What a convolution's weights are drawn from: N(0, 2 / outputs fed by an input), arXiv:1502.01852, section 2.2."""
     return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")

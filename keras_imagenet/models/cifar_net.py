@@ -35,8 +35,7 @@ def build(
     head_bias: float = 0.0,
 ) -> keras.Model:
     """Logits [batch, classes] or, for 0 classes, pooled features; images of 8 pixels a side or more."""
-    name = variant if isinstance(variant, str) else "cifar_net"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "cifar_net")
     norm = {**blocks.TORCH_NORM, **(batch_norm or {})}
     images = blocks.image_input(input_shape, name, minimum=2 ** len(network.filters))
     x = _layer(images, network.stem, norm, name="stem")

@@ -47,8 +47,7 @@ def build(
     stochastic_depth: drop rate of the last block, rising linearly from 0; the variant's own if None. layer_scale: what
     the factors on residual branches start at.
     """
-    name = variant if isinstance(variant, str) else "convnext"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "convnext")
     final = network.stochastic_depth if stochastic_depth is None else stochastic_depth
     rates = iter(blocks.linear_rates(final, sum(network.depths)))
 

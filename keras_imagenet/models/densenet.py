@@ -42,8 +42,7 @@ def build(
 
     batch_norm: momentum, epsilon, synchronized.
     """
-    name = variant if isinstance(variant, str) else "densenet"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "densenet")
     norm = {**blocks.TORCH_NORM, **(batch_norm or {})}
     transitions = len(network.depths) - 1
 

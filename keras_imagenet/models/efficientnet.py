@@ -73,8 +73,7 @@ def build(
     batch_norm: momentum, epsilon, synchronized. torchvision's weights want padding symmetric and epsilon 1e-5 (1e-3
     from B5 on).
     """
-    name = variant if isinstance(variant, str) else "efficientnet"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "efficientnet")
     activation = "relu6" if network.lite else "silu"
     convolve = ConvNorm({**NORM, **(batch_norm or {})}, padding)
     depths = _depths(network)

@@ -105,8 +105,7 @@ def build(
     dropout: the variant's own if None. stochastic_depth: drop rate of the last block, rising linearly from 0.
     batch_norm: momentum, epsilon, synchronized. torchvision's weights want padding symmetric.
     """
-    name = variant if isinstance(variant, str) else "efficientnet_v2"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "efficientnet_v2")
     convolve = ConvNorm({**NORM, **(batch_norm or {})}, padding)
     depths = [math.ceil(stage.depth * network.depth) for stage in network.stages]
     rates = iter(blocks.linear_rates(stochastic_depth, sum(depths)))

@@ -60,8 +60,7 @@ def build(
 
     batch_norm: momentum, epsilon, synchronized.
     """
-    name = variant if isinstance(variant, str) else "googlenet"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "googlenet")
     norm = {**NORM, **(batch_norm or {})}
     images = blocks.image_input(input_shape, name, minimum=15)
     first, second, third = network.stem

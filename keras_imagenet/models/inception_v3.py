@@ -85,8 +85,7 @@ def build(
 
     batch_norm: momentum, epsilon, synchronized.
     """
-    name = variant if isinstance(variant, str) else "inception_v3"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "inception_v3")
     norm = {**NORM, "scale": network.scale, **(batch_norm or {})}
     images = blocks.image_input(input_shape, name, minimum=75)
     filters = network.stem
@@ -141,7 +140,7 @@ def _convolution(
         strides=strides,
         padding=padding,
         use_bias=False,
-        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+        kernel_initializer=blocks.fan_out(),
         name=f"{name}_conv{number}",
     )(x)
     x = blocks.batch_norm(x, norm, name=f"{name}_norm{number}")

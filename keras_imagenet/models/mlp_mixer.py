@@ -46,8 +46,7 @@ def build(
     Weights belong to one number of patches: those of one input size do not fit another. stochastic_depth: drop rate of
     the last block, rising linearly from 0.
     """
-    name = variant if isinstance(variant, str) else "mlp_mixer"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "mlp_mixer")
     size = network.patch_size
     images = blocks.image_input(input_shape, name, minimum=size)
     if any(side % size for side in input_shape[:2]):

@@ -37,8 +37,7 @@ def build(
 
     batch_norm: momentum, epsilon, synchronized. The paper's own (TensorFlow) networks have padding same, epsilon 1e-3.
     """
-    name = variant if isinstance(variant, str) else "mobilenet_v1"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "mobilenet_v1")
     norm = {**blocks.TORCH_NORM, **(batch_norm or {})}
     images = blocks.image_input(input_shape, name)
     x = blocks.convolution(images, network.stem_width, 3, strides=2, padding=padding, name="stem_conv")

@@ -52,8 +52,7 @@ def build(
     stochastic_depth: drop rate of the last block, rising linearly from 0. batch_norm: momentum, epsilon, synchronized.
     keras.applications' weights want padding same and epsilon 1e-3.
     """
-    name = variant if isinstance(variant, str) else "mobilenet_v2"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "mobilenet_v2")
     convolve = ConvNorm({**blocks.TORCH_NORM, **(batch_norm or {})}, padding)
     rates = iter(blocks.linear_rates(stochastic_depth, sum(depth for *_, depth, _ in network.stages)))
 

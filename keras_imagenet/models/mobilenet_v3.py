@@ -81,8 +81,7 @@ def build(
     stochastic_depth: drop rate of the last block, rising linearly from 0. batch_norm: momentum, epsilon, synchronized.
     keras.applications' weights want padding same.
     """
-    name = variant if isinstance(variant, str) else "mobilenet_v3"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "mobilenet_v3")
     convolve = ConvNorm({**NORM, **(batch_norm or {})}, padding)
     rates = iter(blocks.linear_rates(stochastic_depth, sum(map(len, network.stages))))
 

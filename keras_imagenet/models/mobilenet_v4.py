@@ -119,8 +119,7 @@ def build(
 
     stochastic_depth: drop rate of the last block, rising linearly from 0. batch_norm: momentum, epsilon, synchronized.
     """
-    name = variant if isinstance(variant, str) else "mobilenet_v4"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "mobilenet_v4")
     convolve = ConvNorm({**blocks.TORCH_NORM, **(batch_norm or {})}, padding)
     rates = iter(blocks.linear_rates(stochastic_depth, sum(map(len, network.stages))))
 

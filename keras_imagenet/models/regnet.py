@@ -66,8 +66,7 @@ def build(
     stochastic_depth: drop rate of the last block, rising linearly from 0. zero_last_norm: each block starts as the
     identity. batch_norm: momentum, epsilon, synchronized.
     """
-    name = variant if isinstance(variant, str) else "regnet"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "regnet")
     convolve = ConvNorm({**blocks.TORCH_NORM, **(batch_norm or {})}, padding)
     rates = iter(blocks.linear_rates(stochastic_depth, network.depth))
 

@@ -98,8 +98,7 @@ def build(
     epsilon, synchronized. blur_pool: a binomial filter before every strided convolution but the stem's first, as in
     FFCV's recipes.
     """
-    name = variant if isinstance(variant, str) else "resnet"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "resnet")
     reduction = network.squeeze_excite if squeeze_excite is None else squeeze_excite
     convolve = _Convolve(network.use_bias, {**network.norm, **(batch_norm or {})}, padding, blur_pool)
     rates = iter(blocks.linear_rates(stochastic_depth, sum(network.depths)))

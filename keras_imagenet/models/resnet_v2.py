@@ -67,8 +67,7 @@ def build(
 
     stochastic_depth: drop rate of the last block, rising linearly from 0. batch_norm: momentum, epsilon, synchronized.
     """
-    name = variant if isinstance(variant, str) else "resnet_v2"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "resnet_v2")
     norm = {**network.norm, **(batch_norm or {})}
     rates = iter(blocks.linear_rates(stochastic_depth, sum(network.depths)))
 

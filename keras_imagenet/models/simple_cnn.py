@@ -29,8 +29,7 @@ def build(
     head_bias: float = 0.0,
 ) -> keras.Model:
     """Logits [batch, classes] or, for 0 classes, the hidden layer; images of 4 pixels a side or more."""
-    name = variant if isinstance(variant, str) else "simple_cnn"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "simple_cnn")
     images = x = blocks.image_input(input_shape, name, minimum=2 ** len(network.filters))
     for stage, filters in enumerate(network.filters, start=1):
         x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"stage{stage}_conv")(x)

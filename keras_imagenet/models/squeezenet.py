@@ -37,8 +37,7 @@ def build(
     head_bias: float = 0.0,
 ) -> keras.Model:
     """Logits [batch, classes], which are not negative, or, for 0 classes, features; images of 17 pixels or more."""
-    name = variant if isinstance(variant, str) else "squeezenet"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "squeezenet")
     images = blocks.image_input(input_shape, name, minimum=17)
     x = keras.layers.Conv2D(network.stem_width, 3, strides=2, activation="relu", name="stem_conv")(images)
     for stage, fires in enumerate(network.stages, start=1):

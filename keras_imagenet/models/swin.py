@@ -50,8 +50,7 @@ def build(
     shifts first; at the published sizes windows fit). stochastic_depth: drop rate of the last block, rising linearly
     from 0; the variant's own if None.
     """
-    name = variant if isinstance(variant, str) else "swin"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "swin")
     final = network.stochastic_depth if stochastic_depth is None else stochastic_depth
     rates = iter(blocks.linear_rates(final, sum(network.depths)))
 

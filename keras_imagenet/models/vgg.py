@@ -48,8 +48,7 @@ def build(
     Features are averaged to 7 x 7 positions, so that any size fits the hidden layers. batch_norm: momentum, epsilon,
     synchronized, for the networks that have it.
     """
-    name = variant if isinstance(variant, str) else "vgg"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "vgg")
     norm = {**blocks.TORCH_NORM, **(batch_norm or {})}
     images = x = blocks.image_input(input_shape, name, minimum=2 ** len(network.depths))
     for stage, (depth, filters) in enumerate(zip(network.depths, network.filters, strict=True), start=1):

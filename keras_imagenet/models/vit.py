@@ -64,8 +64,7 @@ def build(
     stochastic_depth: drop rate of the last block, rising linearly from 0. layer_scale: what factors on residual
     branches start at; None for no factors.
     """
-    name = variant if isinstance(variant, str) else "vit"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "vit")
     patch_size = network.patch_size
     images = blocks.image_input(input_shape, name, minimum=patch_size)
     if any(side % patch_size for side in input_shape[:2]):

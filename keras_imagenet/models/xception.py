@@ -31,10 +31,6 @@ VARIANTS = {
 }
 
 NORM = {"momentum": 0.99, "epsilon": 1e-3}
-WEIGHTS = {
-    "class_name": "VarianceScaling",
-    "config": {"scale": 2.0, "mode": "fan_out", "distribution": "untruncated_normal"},
-}
 
 
 def build(
@@ -50,8 +46,7 @@ def build(
 
     batch_norm: momentum, epsilon, synchronized.
     """
-    name = variant if isinstance(variant, str) else "xception"
-    network = VARIANTS[variant] if isinstance(variant, str) else variant
+    name, network = blocks.chosen(variant, VARIANTS, "xception")
     norm = {**NORM, **(batch_norm or {})}
     x = images = blocks.image_input(input_shape, name, minimum=7)
     for number, filters in enumerate(network.stem, start=1):
@@ -60,7 +55,7 @@ def build(
             3,
             strides=2 if number == 1 else 1,
             use_bias=False,
-            kernel_initializer=WEIGHTS,
+            kernel_initializer=blocks.fan_out(),
             name=f"stem_conv{number}",
         )
         x = blocks.batch_norm(convolution(x), norm, name=f"stem_norm{number}")
@@ -96,7 +91,7 @@ def _separable(x: KerasTensor, filters: int, norm: Mapping[str, Any], *, name: s
         use_bias=False,
         # No ReLU lies between the two kernels, so the first one keeps the variance.
         depthwise_initializer=keras.initializers.VarianceScaling(1.0, "fan_out", "untruncated_normal"),
-        pointwise_initializer=WEIGHTS,
+        pointwise_initializer=blocks.fan_out(),
         name=f"{name}_separable{number}",
     )(x)
     return blocks.batch_norm(x, norm, name=f"{name}_norm{number}")
