@@ -46,9 +46,9 @@ def _sparing(run: Run) -> str:
     """What is not decayed, in words."""
     settings, variables = run.settings.optimizer, run.trainer.network.trainable_variables
     embeddings = not settings.decay_embeddings and any(map(optimizers.is_embedding, variables))
-    kinds = {"biases and norms": not settings.decay_norm_and_bias, "positions and class tokens": embeddings}
-    spared = " and ".join(kind for kind, applies in kinds.items() if applies)
-    return f"; {spared} are spared" if spared else ""
+    kinds = {"biases, norms": not settings.decay_norm_and_bias, "positions, class tokens": embeddings}
+    spared = ", ".join(kind for kind, applies in kinds.items() if applies)
+    return "; " + " and ".join(spared.rsplit(", ", 1)) + " are spared" if spared else ""
 
 
 def _favours(run: Run) -> list[str]:
