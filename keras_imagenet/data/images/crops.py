@@ -1,13 +1,15 @@
 """Which part of an image the network sees, and that part alone decoded and resampled."""
 
+import math
 from collections.abc import Callable
+from functools import partial
 
 import tensorflow as tf
 
 from keras_imagenet.data.augment.seeds import fold
 from keras_imagenet.data.images.branches import apart
 from keras_imagenet.data.images.decoding import decode, on_format
-from keras_imagenet.data.images.jpeg import cut_jpeg, cut_upright_jpeg, starts_with_tables
+from keras_imagenet.data.images.jpeg import Window, cut_jpeg, cut_upright_jpeg, starts_with_tables, within
 from keras_imagenet.data.images.resample import margin, resample
 from keras_imagenet.data.preset import Preset
 
@@ -34,7 +36,7 @@ def evaluation_crop(image: tf.Tensor, preset: Preset) -> tf.Tensor:
     """
     if preset.fit == "pad":
         return _padded(image, preset)
-    return _cut(image, preset, lambda size: _evaluation_box(size, preset), sharp=False)
+    return _cut(image, preset, lambda size: _around(_evaluation_box(size, preset), size, preset))
 
 
 @tf.autograph.experimental.do_not_convert
@@ -64,31 +66,24 @@ def random_resized_crop(
         tf.errors.InvalidArgumentError: the part cannot be decoded.
     """
     seed = fold(seed, "random_resized_crop")
-    return _cut(image, preset, lambda size: tf.cast(random_box(size, seed, scale, ratio), tf.float64), sharp=True)
+    return _cut(image, preset, lambda size: (random_box(size, seed, scale, ratio), None))
 
 
 def random_box(size: tf.Tensor, seed: tf.Tensor, scale: tuple[float, float], ratio: tuple[float, float]) -> tf.Tensor:
     """The box of random_resized_crop: int32 [4] (top, left, height, width) in an image of `size` int32 [2]."""
     whole = tf.cast(size, tf.float32)
-    area = whole[0] * whole[1]
     draws = tf.random.stateless_uniform((2 * _ATTEMPTS + 2,), seed)
-    areas = area * (scale[0] + (scale[1] - scale[0]) * draws[:_ATTEMPTS])
-    logarithms = tf.math.log(tf.constant(ratio, tf.float32))
-    ratios = tf.exp(logarithms[0] + (logarithms[1] - logarithms[0]) * draws[_ATTEMPTS:-2])
-    sizes = tf.round(tf.sqrt(tf.stack((areas / ratios, areas * ratios), axis=1)))  # [attempts, 2]
+    shares = scale[0] + (scale[1] - scale[0]) * draws[:_ATTEMPTS]
+    logarithms = math.log(ratio[0]), math.log(ratio[1])
+    aspects = tf.exp(logarithms[0] + (logarithms[1] - logarithms[0]) * draws[_ATTEMPTS:-2])
+    areas = shares * tf.reduce_prod(whole)
+    sizes = tf.round(tf.sqrt(tf.stack((areas / aspects, areas * aspects), axis=1)))  # [attempts, 2]
     fits = tf.reduce_all((sizes > 0) & (sizes <= whole), axis=1)
-    first = tf.argmax(tf.cast(fits, tf.int32))
-    aspect = whole[1] / whole[0]
-    centre = tf.stack(
-        (
-            tf.where(aspect < ratio[0], tf.round(whole[1] / ratio[0]), whole[0]),
-            tf.where(aspect > ratio[1], tf.round(whole[0] * ratio[1]), whole[1]),
-        )
-    )
-    found = fits[first]
-    chosen = tf.where(found, sizes[first], tf.clip_by_value(centre, 1.0, whole))
+    centre = tf.clip_by_value(tf.round(whole[::-1] * [1 / ratio[0], ratio[1]]), 1.0, whole)
+    found = tf.reduce_any(fits)
+    chosen = tf.where(found, sizes[tf.argmax(tf.cast(fits, tf.int32))], centre)
     room = whole - chosen
-    corner = tf.where(found, tf.minimum(tf.floor(draws[-2:] * (room + 1)), room), tf.floor(room / 2))
+    corner = tf.minimum(tf.floor(tf.where(found, draws[-2:] * (room + 1), room / 2)), room)
     return tf.cast(tf.concat((corner, chosen), axis=0), tf.int32)
 
 
@@ -116,48 +111,34 @@ def _evaluation_box(size: tf.Tensor, preset: Preset) -> tf.Tensor:
     return tf.where(tf.reduce_all(box[2:] >= tf.cast(target, tf.float64)), tf.round(box), box)
 
 
-def _cut(image: tf.Tensor, preset: Preset, box_of: Callable[[tf.Tensor], tf.Tensor], sharp: bool) -> tf.Tensor:
-    """The box float64 [4] that `box_of(upright size)` names, decoded and resampled.
+def _cut(image: tf.Tensor, preset: Preset, window_of: Callable[[tf.Tensor], Window]) -> tf.Tensor:
+    """The box that `window_of(upright size)` names, decoded and resampled."""
+    resampled = partial(resample, size=preset.size, kernel=preset.kernel, antialias=preset.antialias)
 
-    sharp: whether the crop's own border is the image's border for the kernel, as where a crop is cut and then resized;
-    otherwise pixels around the box count too, as where an image is resized and then cut.
-    """
+    def from_pixels(pixels: tf.Tensor) -> tf.Tensor:
+        window, box = window_of(tf.shape(pixels)[:2])
+        part = pixels[window[0] : window[0] + window[2], window[1] : window[1] + window[3]]
+        return resampled(part, within(box, window))
 
-    def window_of(size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        box = box_of(size)
-        return box, tf.cast(box, tf.int32) if sharp else _window(box, size, preset)
+    def usual() -> tf.Tensor:
+        return cut_upright_jpeg(image, preset.size, window_of, resampled)
 
-    def from_pixels(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        box, window = window_of(tf.shape(pixels)[:2])
-        return _slice(pixels, window), _inside(box, window)
+    def any_other() -> tf.Tensor:
+        return on_format(image, lambda: cut_jpeg(image, preset.size, window_of, resampled), from_pixels)
 
     image = tf.convert_to_tensor(image)
-    if image.dtype == tf.string:
-        part, box = tf.cond(
-            starts_with_tables(image),
-            lambda: cut_upright_jpeg(image, preset.size, window_of),
-            apart(lambda: on_format(image, lambda: cut_jpeg(image, preset.size, window_of), from_pixels)),
-        )
-    else:
-        part, box = from_pixels(image)
-    return _channels(resample(part, box, preset.size, preset.kernel, preset.antialias), preset)
+    if image.dtype != tf.string:
+        return _channels(from_pixels(image), preset)
+    return _channels(tf.cond(starts_with_tables(image), usual, apart(any_other)), preset)
 
 
-def _window(box: tf.Tensor, size: tf.Tensor, preset: Preset) -> tf.Tensor:
-    """The whole pixels that a box needs: int32 [4] within an image of `size`."""
+def _around(box: tf.Tensor, size: tf.Tensor, preset: Preset) -> Window:
+    """The whole pixels of an image of `size` that a box needs, and the box: where an image is resized and then cut, pixels
+    around the box count too."""
     around = margin(box, preset.size, preset.kernel, preset.antialias)
     start = tf.maximum(tf.cast(tf.floor(box[:2]), tf.int32) - around, 0)
     stop = tf.minimum(tf.cast(tf.math.ceil(box[:2] + box[2:]), tf.int32) + around, size)
-    return tf.concat((start, stop - start), axis=0)
-
-
-def _slice(pixels: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    return pixels[window[0] : window[0] + window[2], window[1] : window[1] + window[3]]
-
-
-def _inside(box: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    """A box in a window's own coordinates."""
-    return tf.concat((box[:2] - tf.cast(window[:2], box.dtype), box[2:]), axis=0)
+    return tf.concat((start, stop - start), axis=0), box
 
 
 def _padded(image: tf.Tensor, preset: Preset) -> tf.Tensor:

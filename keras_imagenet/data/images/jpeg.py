@@ -18,6 +18,13 @@ SPARE = 2.0
 result's, along both axes; so the kernel does the last halving itself."""
 
 
+Window = tuple[tf.Tensor, tf.Tensor | None]
+"""The whole pixels of an image that a crop needs, int32 [4]: top, left, height, width; and the crop's box, float64 [4] in
+the same coordinates, or None where the box is the window itself and pixels around it do not count."""
+
+Resampled = Callable[[tf.Tensor, tf.Tensor | None], tf.Tensor]
+
+
 def decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     """A whole JPEG, upright: uint8 [h, w, 3]; encoded is a string scalar."""
     with tf.control_dependencies([_stored_size(encoded)]):
@@ -26,37 +33,42 @@ def decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def cut_jpeg(
-    encoded: tf.Tensor, target: tuple[int, int], window_of: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """The part of a JPEG that a crop needs.
+    encoded: tf.Tensor, target: tuple[int, int], window_of: Callable[[tf.Tensor], Window], resampled: Resampled
+) -> tf.Tensor:
+    """A crop of a JPEG.
 
     Args:
         encoded: string scalar.
         target: height and width that the crop will be resampled to.
-        window_of: from the upright image's size, int32 [2], to the crop's box, float64 [4], and the window of whole pixels
-            around it, int32 [4]: top, left, height, width each.
+        window_of: from the upright image's size, int32 [2], to what the crop needs of it.
+        resampled: from pixels uint8 [h, w, 3], and the crop's box in them as Window has it, to the crop.
 
     Returns:
-        uint8 [h, w, 3], upright, perhaps smaller than the window by a factor of 2, 4 or 8; and the box in its pixels.
+        What `resampled` returns.
     """
     turned = exif.orientation(encoded)
 
-    def rotated() -> tuple[tf.Tensor, tf.Tensor]:
+    def rotated() -> tf.Tensor:
         stored = _stored_size(encoded)
         size = tf.where(exif.swaps_axes(turned), stored[::-1], stored)
-        box, window = window_of(size)
+        window, box = window_of(size)
         raw = exif.stored_box(window, size, turned)
-        return _at_scale(encoded, box, window, raw, target, lambda image: exif.upright(image, turned))
+        return _at_scale(encoded, window, box, raw, target, resampled, lambda image: exif.upright(image, turned))
 
-    return tf.cond(turned > 1, rotated, lambda: cut_upright_jpeg(encoded, target, window_of))
+    return tf.cond(turned > 1, rotated, lambda: cut_upright_jpeg(encoded, target, window_of, resampled))
 
 
 def cut_upright_jpeg(
-    encoded: tf.Tensor, target: tuple[int, int], window_of: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-) -> tuple[tf.Tensor, tf.Tensor]:
+    encoded: tf.Tensor, target: tuple[int, int], window_of: Callable[[tf.Tensor], Window], resampled: Resampled
+) -> tf.Tensor:
     """The same for a JPEG that is known to be stored upright."""
-    box, window = window_of(_stored_size(encoded))
-    return _at_scale(encoded, box, window, window, target, lambda image: image)
+    window, box = window_of(_stored_size(encoded))
+    return _at_scale(encoded, window, box, window, target, resampled, lambda image: image)
+
+
+def within(box: tf.Tensor | None, window: tf.Tensor) -> tf.Tensor | None:
+    """A window's box in the window's own coordinates."""
+    return None if box is None else tf.concat((box[:2] - tf.cast(window[:2], box.dtype), box[2:]), axis=0)
 
 
 def starts_with_tables(encoded: tf.Tensor) -> tf.Tensor:
@@ -70,34 +82,39 @@ def starts_with_tables(encoded: tf.Tensor) -> tf.Tensor:
 
 def _at_scale(
     encoded: tf.Tensor,
-    box: tf.Tensor,
     window: tf.Tensor,
+    box: tf.Tensor | None,
     stored: tf.Tensor,
     target: tuple[int, int],
+    resampled: Resampled,
     turn: Callable[[tf.Tensor], tf.Tensor],
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """The window's pixels, and the box within them; `stored` is the window as the file has it, `turn` makes it upright."""
-    corner = tf.cast(window[:2], tf.float64)
+) -> tf.Tensor:
+    """The crop, from pixels as coarse as do; `stored` is the window as the file has it, `turn` makes it upright."""
 
-    def fine() -> tuple[tf.Tensor, tf.Tensor]:
+    def fine() -> tf.Tensor:
         part = tf.image.decode_and_crop_jpeg(encoded, stored, channels=3, dct_method=_ACCURATE)
-        return turn(part), tf.concat((box[:2] - corner, box[2:]), axis=0)
+        return resampled(turn(part), within(box, window))
 
-    def scaled(ratio: int) -> tuple[tf.Tensor, tf.Tensor]:
-        image = tf.io.decode_jpeg(encoded, channels=3, ratio=ratio, dct_method=_ACCURATE)
-        image = turn(image)
+    def scaled(ratio: int) -> tf.Tensor:
+        image = turn(tf.io.decode_jpeg(encoded, channels=3, ratio=ratio, dct_method=_ACCURATE))
         start = window[:2] // ratio
         stop = -(-(window[:2] + window[2:]) // ratio)
         part = image[start[0] : stop[0], start[1] : stop[1]]
-        return part, tf.concat((box[:2] / ratio - tf.cast(start, tf.float64), box[2:] / ratio), axis=0)
+        full = tf.cast(window, tf.float64) if box is None else box
+        return resampled(part, tf.concat((full[:2] / ratio - tf.cast(start, tf.float64), full[2:] / ratio), axis=0))
 
-    spare = tf.reduce_min(box[2:] / tf.constant(target, tf.float64))
-    halvings = tf.reduce_sum(tf.cast(spare >= [2 * SPARE, 4 * SPARE, 8 * SPARE], tf.int32))
+    extent = (window if box is None else box)[2:]
+    least = [round(SPARE * side) for side in target]
 
-    def coarse() -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.switch_case(halvings - 1, [lambda ratio=ratio: scaled(ratio) for ratio in (2, 4, 8)])
+    def coarse() -> tf.Tensor:
+        spare = tf.reduce_min(extent // tf.constant(least, extent.dtype))
+        return tf.cond(
+            spare < 4, lambda: scaled(2), apart(lambda: tf.cond(spare < 8, lambda: scaled(4), lambda: scaled(8)))
+        )
 
-    return tf.cond(halvings > 0, apart(coarse), fine)
+    return tf.cond(
+        tf.reduce_all(extent >= tf.constant([2 * side for side in least], extent.dtype)), apart(coarse), fine
+    )
 
 
 def _stored_size(encoded: tf.Tensor) -> tf.Tensor:

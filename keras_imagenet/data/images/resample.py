@@ -20,12 +20,12 @@ Size = tuple[int, int] | tf.Tensor
 _RADIUS = {"bilinear": 1.0, "bicubic": 2.0}
 
 
-def resample(image: tf.Tensor, box: tf.Tensor, size: Size, kernel: Kernel, antialias: bool) -> tf.Tensor:
+def resample(image: tf.Tensor, box: tf.Tensor | None, size: Size, kernel: Kernel, antialias: bool) -> tf.Tensor:
     """Resample a box of an image.
 
     Args:
         image: uint8 [h, w, c].
-        box: float64 [4], top, left, height, width in pixels of the image; may have fractions.
+        box: float64 [4], top, left, height, width in pixels of the image, may have fractions; None for the whole image.
         size: height and width of the result, two numbers or int32 [2].
         kernel: which kernel.
         antialias: whether bilinear and bicubic widen when shrinking.
@@ -33,12 +33,15 @@ def resample(image: tf.Tensor, box: tf.Tensor, size: Size, kernel: Kernel, antia
     Returns:
         uint8 [height, width, c], rounded to the nearest value.
     """
+    extent = tf.shape(image)[:2]
+    whole = tf.cast(tf.concat((tf.zeros(2, tf.int32), extent), axis=0), tf.float64)
     if kernel != "area":
-        return _weighted(image, box, size, kernel, antialias)
-    extent = tf.shape(image)
-    whole = tf.cast(tf.concat((tf.zeros(2, tf.int32), extent[:2]), axis=0), box.dtype)
+        return _weighted(image, whole if box is None else box, size, kernel, antialias)
+    shrinks = tf.reduce_all(extent >= size)
+    if box is None:
+        return tf.cond(shrinks, lambda: _averaged(image, size), apart(lambda: _stretched(image, size)))
     return tf.cond(
-        tf.reduce_all(box == whole) & tf.reduce_all(extent[:2] >= size),
+        shrinks & tf.reduce_all(box == whole),
         lambda: _averaged(image, size),
         apart(lambda: _weighted(image, box, size, kernel, antialias)),
     )
@@ -56,9 +59,24 @@ def margin(box: tf.Tensor, size: Size, kernel: Kernel, antialias: bool) -> tf.Te
 
 def _averaged(image: tf.Tensor, size: Size) -> tf.Tensor:
     """A whole image no smaller than `size` with the kernel `area`: the same as _weighted, by an operation made for it."""
-    shrunk = tf.raw_ops.ResizeArea(images=image[tf.newaxis], size=size)[0]
+    return _rounded(tf.raw_ops.ResizeArea(images=image[tf.newaxis], size=size), size)
+
+
+def _stretched(image: tf.Tensor, size: Size) -> tf.Tensor:
+    """A whole image that `size` enlarges along some axis, likewise: averaged first along the other one."""
+    extent = tf.shape(image)[:2]
+
+    def shrunk() -> tf.Tensor:
+        return tf.raw_ops.ResizeArea(images=image[tf.newaxis], size=tf.minimum(extent, size))
+
+    first = tf.cond(tf.reduce_all(extent <= size), lambda: tf.cast(image, tf.float32)[tf.newaxis], shrunk)
+    return _rounded(tf.raw_ops.ResizeBilinear(images=first, size=size, half_pixel_centers=True), size)
+
+
+def _rounded(images: tf.Tensor, size: Size) -> tf.Tensor:
+    """uint8 [height, width, c] from float32 [1, height, width, c]."""
     static = (None, None) if tf.is_tensor(size) else size
-    return tf.ensure_shape(tf.cast(shrunk + 0.5, tf.uint8), (*static, image.shape[-1]))
+    return tf.ensure_shape(tf.cast(images[0] + 0.5, tf.uint8), (*static, images.shape[-1]))
 
 
 def _weighted(image: tf.Tensor, box: tf.Tensor, size: Size, kernel: Kernel, antialias: bool) -> tf.Tensor:
