@@ -73,4 +73,9 @@ def normalise(images: tf.Tensor, preset: Preset) -> tf.Tensor:
 
     scale = [1 / (255 * s) for s in preset.std]
     shift = [-m / s for m, s in zip(preset.mean, preset.std, strict=True)]
-    return tf.cast(images, tf.float32) * tf.constant(scale) + tf.constant(shift)
+    # By rows of all channels, [..., w c]: several times faster on a CPU than numbers broadcast along the channels.
+    width = tf.shape(images)[-2]
+    rows = tf.concat((tf.shape(images)[:-2], [width * preset.channels]), axis=0)
+    pixels = tf.reshape(tf.cast(images, tf.float32), rows)
+    normalised = pixels * tf.tile(scale, [width]) + tf.tile(shift, [width])
+    return tf.ensure_shape(tf.reshape(normalised, tf.shape(images)), images.shape)

@@ -47,7 +47,7 @@ def erase(
     def _erase(image: tf.Tensor, seed: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
         rectangles = 1 + tf.cast(draw * count, tf.int32)
         for number in range(count):
-            own = tf.random.fold_in(seed, number + 1)
+            own = fold(seed, number + 1)
             mask, found = _rectangle(tf.shape(image), own, area, aspect, rectangles)
             mask = mask & found & (number < rectangles)
             image = tf.where(mask[..., tf.newaxis], _content(image, own, mode), image)
@@ -69,7 +69,7 @@ def _rectangle(
     sizes = tf.round(tf.sqrt(tf.stack((areas * ratios, areas / ratios), axis=1)))  # [attempts, 2]
     fits = tf.reduce_all(sizes < whole, axis=1)
     size = sizes[tf.argmax(tf.cast(fits, tf.int32))]
-    corner = tf.floor(tf.random.stateless_uniform((2,), tf.random.fold_in(seed, 0)) * (whole - size + 1))
+    corner = tf.floor(tf.random.stateless_uniform((2,), fold(seed, 0)) * (whole - size + 1))
     rows, columns = tf.range(whole[0]), tf.range(whole[1])
     in_rows = (rows >= corner[0]) & (rows < corner[0] + size[0])
     in_columns = (columns >= corner[1]) & (columns < corner[1] + size[1])
@@ -81,4 +81,4 @@ def _content(image: tf.Tensor, seed: tf.Tensor, mode: Mode) -> tf.Tensor:
     if mode in ("zero", "const"):
         return tf.zeros(image.shape[-1], image.dtype)
     shape = tf.shape(image) if mode == "pixel" else tf.shape(image)[-1:]
-    return tf.cast(tf.random.stateless_normal(shape, tf.random.fold_in(seed, 1)), image.dtype)
+    return tf.cast(tf.random.stateless_normal(shape, fold(seed, 1)), image.dtype)

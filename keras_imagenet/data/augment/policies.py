@@ -12,6 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_imagenet.data.augment import operations
+from keras_imagenet.data.augment.seeds import fold
 
 BINS = 31
 
@@ -42,11 +43,11 @@ def rand_augment_timm(
     """
     choices = timm_choices(increasing)
     for step in range(count):
-        draws = tf.random.stateless_uniform((4,), tf.random.fold_in(seed, step))
+        draws = tf.random.stateless_uniform((4,), fold(seed, step))
         if deviation >= 100:
             strength = magnitude * draws[3]
         else:
-            strength = magnitude + deviation * tf.random.stateless_normal((), tf.random.fold_in(seed, step + count))
+            strength = magnitude + deviation * tf.random.stateless_normal((), fold(seed, step + count))
         level = tf.clip_by_value(strength, 0.0, 10.0) / 10
         index = tf.where(draws[0] < probability, tf.cast(draws[1] * len(choices), tf.int32), len(choices))
         image = apply(image, choices, index, level, tf.where(draws[2] < 0.5, -1.0, 1.0), fill)
@@ -59,7 +60,7 @@ def rand_augment_torchvision(
     """torchvision's RandAugment on an image uint8 [h, w, c]: `count` operations at the given of 31 strengths."""
     choices = torchvision_choices(wide=False, size=image.shape[:2])
     for step in range(count):
-        draws = tf.random.stateless_uniform((2,), tf.random.fold_in(seed, step))
+        draws = tf.random.stateless_uniform((2,), fold(seed, step))
         index = tf.cast(draws[0] * len(choices), tf.int32)
         level = tf.constant(magnitude / (BINS - 1))
         image = apply(image, choices, index, level, tf.where(draws[1] < 0.5, -1.0, 1.0), fill)

@@ -6,11 +6,11 @@ MAXIMUM_PIXELS = 200_000_000
 """A declared size above this is refused: such an image would take over 600 MB."""
 
 
-def assert_size(height: tf.Tensor, width: tf.Tensor) -> tf.Operation:
-    """An operation that fails where height x width (int32, rows may run upwards) is nothing or above MAXIMUM_PIXELS."""
-    pixels = tf.abs(tf.cast(height, tf.int64)) * tf.cast(width, tf.int64)
+def assert_size(size: tf.Tensor) -> tf.Operation:
+    """An operation that fails where a size, int32 [2], rows may run upwards, is empty or above MAXIMUM_PIXELS."""
+    pixels = tf.abs(tf.reduce_prod(tf.cast(size, tf.int64)))
     # The bare operation: tf.debugging.Assert wraps it in a condition, which costs more than the test.
     return tf.raw_ops.Assert(
         condition=(pixels > 0) & (pixels <= MAXIMUM_PIXELS),
-        data=[f"declared height and width are empty or above {MAXIMUM_PIXELS} pixels:", height, width],
+        data=[f"declared height and width are empty or above {MAXIMUM_PIXELS} pixels:", size],
     )

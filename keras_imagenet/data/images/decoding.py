@@ -99,13 +99,13 @@ def _assert_webp_size(encoded: tf.Tensor) -> tf.Operation:
         return exif.number(encoded, 28, 2, True) % 16_384, exif.number(encoded, 26, 2, True) % 16_384
 
     height, width = tf.case([(kind == b"VP8X", extended), (kind == b"VP8L", lossless)], default=lossy)
-    return assert_size(height, width)
+    return assert_size(tf.stack((height, width)))
 
 
 def _assert_declared(encoded: tf.Tensor, height_at: int, width_at: int, length: int, little: bool) -> tf.Operation:
     height = exif.number(encoded, height_at, length, little)
     width = exif.number(encoded, width_at, length, little)
-    return assert_size(height, width)
+    return assert_size(tf.stack((height, width)))
 
 
 def _refuse(head: tf.Tensor) -> tf.Tensor:

@@ -120,5 +120,5 @@ def _at_scale(
 def _stored_size(encoded: tf.Tensor) -> tf.Tensor:
     """Height and width as stored, int32 [2], from the header; refuses sizes that would exhaust memory."""
     size = tf.image.extract_jpeg_shape(encoded)[:2]
-    with tf.control_dependencies([assert_size(size[0], size[1])]):
+    with tf.control_dependencies([assert_size(size)]):
         return tf.identity(size)

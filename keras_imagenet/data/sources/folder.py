@@ -76,13 +76,14 @@ def file_reader(directory: Path, paths: Sequence[str]) -> Callable[[tf.Tensor], 
     """index -> the bytes of directory/paths[index], a path of its own if it is absolute; names are never globbed."""
     path_of = held(np.array([path.encode() for path in paths], dtype=object))
     root = f"{directory}/".encode()
+    some_absolute = any(path.startswith("/") for path in paths)
 
     def read(index: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
         path = path_of(index)
-        absolute = tf.equal(tf.strings.substr(path, 0, 1), b"/")
-        return tf.io.read_file(tf.strings.join([tf.where(absolute, b"", root), path]))
+        start = tf.where(tf.strings.substr(path, 0, 1) == b"/", b"", root) if some_absolute else root
+        return tf.io.read_file(start + path)
 
     return read
 
