@@ -1,7 +1,6 @@
 """Which part of an image the network sees, and that part alone decoded and resampled."""
 
 import math
-from collections.abc import Callable
 from functools import partial
 
 import tensorflow as tf
@@ -9,7 +8,7 @@ import tensorflow as tf
 from keras_imagenet.data.augment.seeds import fold
 from keras_imagenet.data.images.branches import apart
 from keras_imagenet.data.images.decoding import decode, on_format
-from keras_imagenet.data.images.jpeg import Window, cut_jpeg, cut_upright_jpeg, starts_with_tables, within
+from keras_imagenet.data.images.jpeg import Cut, Place, cut_jpeg, cut_upright_jpeg, starts_with_tables, within
 from keras_imagenet.data.images.resample import margin, resample
 from keras_imagenet.data.preset import Preset
 
@@ -36,7 +35,19 @@ def evaluation_crop(image: tf.Tensor, preset: Preset) -> tf.Tensor:
     """
     if preset.fit == "pad":
         return _padded(image, preset)
-    return _cut(image, preset, lambda size: _around(_evaluation_box(size, preset), size, preset))
+
+    def place(size: tf.Tensor, cut: Cut) -> tf.Tensor:
+        box = _evaluation_box(size, preset)
+        if preset.kernel != "area":
+            return cut(*_around(box, size, preset))
+        # Averages are taken of whole pixels, which is twice as fast and moves the border by half a pixel at most.
+        return tf.cond(
+            tf.reduce_all(box[2:] >= preset.size),
+            lambda: cut(tf.cast(tf.round(box), tf.int32), None),
+            apart(lambda: cut(*_around(box, size, preset))),
+        )
+
+    return _cut(image, preset, place)
 
 
 @tf.autograph.experimental.do_not_convert
@@ -66,7 +77,7 @@ def random_resized_crop(
         tf.errors.InvalidArgumentError: the part cannot be decoded.
     """
     seed = fold(seed, "random_resized_crop")
-    return _cut(image, preset, lambda size: (random_box(size, seed, scale, ratio), None))
+    return _cut(image, preset, lambda size, cut: cut(random_box(size, seed, scale, ratio), None))
 
 
 def random_box(size: tf.Tensor, seed: tf.Tensor, scale: tuple[float, float], ratio: tuple[float, float]) -> tf.Tensor:
@@ -92,39 +103,33 @@ def _evaluation_box(size: tf.Tensor, preset: Preset) -> tf.Tensor:
     whole = tf.cast(size, tf.float64)
     if preset.fit == "squash":
         return tf.concat((tf.zeros(2, tf.float64), whole), axis=0)
-    target = tf.constant(preset.size)
-    # The resized image has whole numbers of pixels, the longer side rounded down.
+    # The resized image has whole numbers of pixels: one side is `short`, the other, rounded down, no less than that.
     short = tf.constant([int(side / preset.crop_fraction) for side in preset.size])
-    by_rows = size[0] * short[1] <= size[1] * short[0]
-    resized = tf.where(
-        by_rows,
-        tf.stack((short[0], size[1] * short[0] // size[0])),
-        tf.stack((size[0] * short[1] // size[1], short[1])),
-    )
-    resized = tf.maximum(resized, target)
-    corner = tf.round(tf.cast(resized - target, tf.float64) / 2)
+    resized = tf.maximum(tf.maximum(size * short[::-1] // size[::-1], short), preset.size)
+    corner = tf.round(tf.cast(resized - preset.size, tf.float64) / 2)
     per_pixel = whole / tf.cast(resized, tf.float64)
-    box = tf.concat((corner * per_pixel, tf.cast(target, tf.float64) * per_pixel), axis=0)
-    if preset.kernel != "area":
-        return box
-    # Averages are taken of whole pixels, which is twice as fast and moves the border by half a pixel at most.
-    return tf.where(tf.reduce_all(box[2:] >= tf.cast(target, tf.float64)), tf.round(box), box)
+    return tf.concat((corner * per_pixel, per_pixel * preset.size), axis=0)
 
 
-def _cut(image: tf.Tensor, preset: Preset, window_of: Callable[[tf.Tensor], Window]) -> tf.Tensor:
-    """The box that `window_of(upright size)` names, decoded and resampled."""
+def _cut(image: tf.Tensor, preset: Preset, place: Place) -> tf.Tensor:
+    """The part of an image that `place` names, decoded and resampled."""
     resampled = partial(resample, size=preset.size, kernel=preset.kernel, antialias=preset.antialias)
 
     def from_pixels(pixels: tf.Tensor) -> tf.Tensor:
-        window, box = window_of(tf.shape(pixels)[:2])
-        part = pixels[window[0] : window[0] + window[2], window[1] : window[1] + window[3]]
-        return resampled(part, within(box, window))
+        def cut(window: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
+            part = pixels[window[0] : window[0] + window[2], window[1] : window[1] + window[3]]
+            return resampled(part, within(box, window))
+
+        return place(tf.shape(pixels)[:2], cut)
+
+    # An average sees each colour where it is stored; what is interpolated between is for kernels that sample points.
+    smooth_chroma = preset.kernel != "area"
 
     def usual() -> tf.Tensor:
-        return cut_upright_jpeg(image, preset.size, window_of, resampled)
+        return cut_upright_jpeg(image, preset.size, place, resampled, smooth_chroma)
 
     def any_other() -> tf.Tensor:
-        return on_format(image, lambda: cut_jpeg(image, preset.size, window_of, resampled), from_pixels)
+        return on_format(image, lambda: cut_jpeg(image, preset.size, place, resampled, smooth_chroma), from_pixels)
 
     image = tf.convert_to_tensor(image)
     if image.dtype != tf.string:
@@ -132,7 +137,7 @@ def _cut(image: tf.Tensor, preset: Preset, window_of: Callable[[tf.Tensor], Wind
     return _channels(tf.cond(starts_with_tables(image), usual, apart(any_other)), preset)
 
 
-def _around(box: tf.Tensor, size: tf.Tensor, preset: Preset) -> Window:
+def _around(box: tf.Tensor, size: tf.Tensor, preset: Preset) -> tuple[tf.Tensor, tf.Tensor]:
     """The whole pixels of an image of `size` that a box needs, and the box: where an image is resized and then cut, pixels
     around the box count too."""
     around = margin(box, preset.size, preset.kernel, preset.antialias)
@@ -144,13 +149,12 @@ def _around(box: tf.Tensor, size: tf.Tensor, preset: Preset) -> Window:
 def _padded(image: tf.Tensor, preset: Preset) -> tf.Tensor:
     """The whole image as large as it fits, in the middle, with borders of the mean's colour."""
     image = tf.convert_to_tensor(image)
-    pixels = decode(image) if image.dtype == tf.string else image
+    pixels = decode(image, smooth_chroma=preset.kernel != "area") if image.dtype == tf.string else image
     whole = tf.cast(tf.shape(pixels)[:2], tf.float64)
     target = tf.constant(preset.size)
     scale = tf.reduce_min(tf.cast(target, tf.float64) / whole)
     size = tf.clip_by_value(tf.cast(tf.round(whole * scale), tf.int32), 1, target)
-    box = tf.concat((tf.zeros(2, tf.float64), whole), axis=0)
-    inner = _channels(resample(pixels, box, size, preset.kernel, preset.antialias), preset)
+    inner = _channels(resample(pixels, None, size, preset.kernel, preset.antialias), preset)
     before = (target - size) // 2
     paddings = tf.concat((tf.stack((before, target - size - before), axis=1), [[0, 0]]), axis=0)
     colour = tf.constant([round(255 * mean) for mean in preset.mean], tf.int32)

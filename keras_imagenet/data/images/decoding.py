@@ -14,11 +14,12 @@ from keras_imagenet.data.images.jpeg import decode_jpeg
 
 
 @tf.autograph.experimental.do_not_convert
-def decode(encoded: tf.Tensor) -> tf.Tensor:
+def decode(encoded: tf.Tensor, smooth_chroma: bool = True) -> tf.Tensor:
     """Decode a whole image.
 
     Args:
         encoded: string scalar, the bytes of a JPEG, PNG, BMP, GIF or WebP file.
+        smooth_chroma: whether a JPEG's colours that are stored at half the size are interpolated, as Pillow does, or repeated.
 
     Returns:
         uint8 [h, w, 3], upright.
@@ -27,7 +28,7 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
         tf.errors.InvalidArgumentError: the bytes are of another format, damaged, or declare over MAXIMUM_PIXELS.
     """
     encoded = tf.convert_to_tensor(encoded)
-    return on_format(encoded, lambda: decode_jpeg(encoded), lambda image: image)
+    return on_format(encoded, lambda: decode_jpeg(encoded, smooth_chroma), lambda image: image)
 
 
 def on_format(encoded: tf.Tensor, jpeg: Callable, other: Callable):

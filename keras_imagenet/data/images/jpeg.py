@@ -4,6 +4,7 @@ The accurate integer transform is used, which gives Pillow's values to the bit a
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import tensorflow as tf
 
@@ -18,30 +19,35 @@ SPARE = 2.0
 result's, along both axes; so the kernel does the last halving itself."""
 
 
-Window = tuple[tf.Tensor, tf.Tensor | None]
-"""The whole pixels of an image that a crop needs, int32 [4]: top, left, height, width; and the crop's box, float64 [4] in
-the same coordinates, or None where the box is the window itself and pixels around it do not count."""
+Cut = Callable[[tf.Tensor, tf.Tensor | None], tf.Tensor]
+"""From the whole pixels of an image that a crop needs, int32 [4]: top, left, height, width, and the crop's box, float64 [4]
+in the same coordinates, to the crop. A box of None is the window itself, and pixels around it do not count."""
 
-Resampled = Callable[[tf.Tensor, tf.Tensor | None], tf.Tensor]
+Place = Callable[[tf.Tensor, Cut], tf.Tensor]
+"""From the upright image's size, int32 [2], and a way to cut it, to what is cut."""
 
 
-def decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    """A whole JPEG, upright: uint8 [h, w, 3]; encoded is a string scalar."""
+def decode_jpeg(encoded: tf.Tensor, smooth_chroma: bool) -> tf.Tensor:
+    """A whole JPEG, upright: uint8 [h, w, 3]; encoded is a string scalar.
+
+    smooth_chroma: whether colours that are stored at half the size are interpolated, as Pillow does, or repeated.
+    """
     with tf.control_dependencies([_stored_size(encoded)]):
-        image = tf.io.decode_jpeg(encoded, channels=3, dct_method=_ACCURATE)
+        image = tf.io.decode_jpeg(encoded, channels=3, fancy_upscaling=smooth_chroma, dct_method=_ACCURATE)
     return exif.upright(image, exif.orientation(encoded))
 
 
 def cut_jpeg(
-    encoded: tf.Tensor, target: tuple[int, int], window_of: Callable[[tf.Tensor], Window], resampled: Resampled
+    encoded: tf.Tensor, target: tuple[int, int], place: Place, resampled: Cut, smooth_chroma: bool
 ) -> tf.Tensor:
     """A crop of a JPEG.
 
     Args:
         encoded: string scalar.
         target: height and width that the crop will be resampled to.
-        window_of: from the upright image's size, int32 [2], to what the crop needs of it.
-        resampled: from pixels uint8 [h, w, 3], and the crop's box in them as Window has it, to the crop.
+        place: what is cut.
+        resampled: from pixels uint8 [h, w, 3], and the crop's box in them or None for all of them, to the crop.
+        smooth_chroma: as decode_jpeg's.
 
     Returns:
         What `resampled` returns.
@@ -51,19 +57,26 @@ def cut_jpeg(
     def rotated() -> tf.Tensor:
         stored = _stored_size(encoded)
         size = tf.where(exif.swaps_axes(turned), stored[::-1], stored)
-        window, box = window_of(size)
-        raw = exif.stored_box(window, size, turned)
-        return _at_scale(encoded, window, box, raw, target, resampled, lambda image: exif.upright(image, turned))
 
-    return tf.cond(turned > 1, rotated, lambda: cut_upright_jpeg(encoded, target, window_of, resampled))
+        def cut(window: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
+            raw = exif.stored_box(window, size, turned)
+            turn = partial(exif.upright, turned=turned)
+            return _at_scale(encoded, window, box, raw, target, resampled, smooth_chroma, turn)
+
+        return place(size, cut)
+
+    return tf.cond(turned > 1, rotated, lambda: cut_upright_jpeg(encoded, target, place, resampled, smooth_chroma))
 
 
 def cut_upright_jpeg(
-    encoded: tf.Tensor, target: tuple[int, int], window_of: Callable[[tf.Tensor], Window], resampled: Resampled
+    encoded: tf.Tensor, target: tuple[int, int], place: Place, resampled: Cut, smooth_chroma: bool
 ) -> tf.Tensor:
     """The same for a JPEG that is known to be stored upright."""
-    window, box = window_of(_stored_size(encoded))
-    return _at_scale(encoded, window, box, window, target, resampled, lambda image: image)
+
+    def cut(window: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
+        return _at_scale(encoded, window, box, window, target, resampled, smooth_chroma, lambda image: image)
+
+    return place(_stored_size(encoded), cut)
 
 
 def within(box: tf.Tensor | None, window: tf.Tensor) -> tf.Tensor | None:
@@ -86,17 +99,18 @@ def _at_scale(
     box: tf.Tensor | None,
     stored: tf.Tensor,
     target: tuple[int, int],
-    resampled: Resampled,
+    resampled: Cut,
+    smooth_chroma: bool,
     turn: Callable[[tf.Tensor], tf.Tensor],
 ) -> tf.Tensor:
     """The crop, from pixels as coarse as do; `stored` is the window as the file has it, `turn` makes it upright."""
 
     def fine() -> tf.Tensor:
-        part = tf.image.decode_and_crop_jpeg(encoded, stored, channels=3, dct_method=_ACCURATE)
+        part = tf.image.decode_and_crop_jpeg(encoded, stored, 3, fancy_upscaling=smooth_chroma, dct_method=_ACCURATE)
         return resampled(turn(part), within(box, window))
 
     def scaled(ratio: int) -> tf.Tensor:
-        image = turn(tf.io.decode_jpeg(encoded, channels=3, ratio=ratio, dct_method=_ACCURATE))
+        image = turn(tf.io.decode_jpeg(encoded, 3, ratio, fancy_upscaling=smooth_chroma, dct_method=_ACCURATE))
         start = window[:2] // ratio
         stop = -(-(window[:2] + window[2:]) // ratio)
         part = image[start[0] : stop[0], start[1] : stop[1]]

@@ -33,18 +33,12 @@ def resample(image: tf.Tensor, box: tf.Tensor | None, size: Size, kernel: Kernel
     Returns:
         uint8 [height, width, c], rounded to the nearest value.
     """
-    extent = tf.shape(image)[:2]
-    whole = tf.cast(tf.concat((tf.zeros(2, tf.int32), extent), axis=0), tf.float64)
-    if kernel != "area":
-        return _weighted(image, whole if box is None else box, size, kernel, antialias)
-    shrinks = tf.reduce_all(extent >= size)
-    if box is None:
+    if box is None and kernel == "area":
+        shrinks = tf.reduce_all(tf.shape(image)[:2] >= size)
         return tf.cond(shrinks, lambda: _averaged(image, size), apart(lambda: _stretched(image, size)))
-    return tf.cond(
-        shrinks & tf.reduce_all(box == whole),
-        lambda: _averaged(image, size),
-        apart(lambda: _weighted(image, box, size, kernel, antialias)),
-    )
+    if box is None:
+        box = tf.cast(tf.concat((tf.zeros(2, tf.int32), tf.shape(image)[:2]), axis=0), tf.float64)
+    return _weighted(image, box, size, kernel, antialias)
 
 
 def margin(box: tf.Tensor, size: Size, kernel: Kernel, antialias: bool) -> tf.Tensor:
