@@ -7,7 +7,10 @@ ones that answer `python loaders.py PHOTOS CASE SECONDS WORKERS` with a JSON lin
 A ratio is taken within each round, so that what else the machine does falls on both sides. Erasing is done as training does
 it, on batches normalised first, and both count on our side though the peers leave normalising to the device. The pair
 keras_cv has KerasCV's own RandAugment on the other side, between our decoding, crop and flip and our erasing, two batches
-at a time; it needs no other environment.
+at a time; it needs no other environment. The pair large is train on 24 of the photos enlarged to 12 megapixels. The pair
+shards has our own speed from PHOTOS on the other side and needs --shards: what `keras-imagenet prepare --folder PHOTOS
+--max_side 400` made of them. The PSNR beside a kernel is that of evaluation's crop to Pillow's antialiased bilinear and
+bicubic result, the mean over the photos.
 """
 
 import argparse
@@ -16,6 +19,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +35,7 @@ CROP = {"random_resized_crop": {}, "flip": "horizontal"}
 VARIED = {**CROP, "rand_augment": "rand-m9-n2-mstd0.5-inc1", "random_erasing": {"mode": "const"}}
 BATCH = 64
 STOCK = "keras_cv_randaugment"
+ORIGINALS = "ours_from_originals"
 # Name: peer's case, kernel of theirs, ours: preset fields, augmentation or None for evaluation, the ratio to reach.
 PAIRS = {
     "train": ("timm_train", {"kernel": "area"}, CROP, 2.3),
@@ -39,7 +44,10 @@ PAIRS = {
     "eval_bicubic": ("timm_eval", {"kernel": "bicubic"}, None, 1.8),
     "randaugment": ("timm_randaugment", {"kernel": "area"}, VARIED, 2.5),
     "keras_cv": (STOCK, {"kernel": "area"}, VARIED, 2.0),
+    "large": ("timm_train", {"kernel": "area"}, CROP, 4.0),
+    "shards": (ORIGINALS, {"kernel": "area"}, CROP, 1.5),
 }
+LARGE = (4000, 3000)
 
 
 def ours(photos: str, name: str, seconds: float) -> float:
@@ -49,13 +57,16 @@ def ours(photos: str, name: str, seconds: float) -> float:
     from keras_imagenet.data.preset import Preset
     from keras_imagenet.data.sources import open_source
     from keras_imagenet.settings import AugmentSettings
-    from keras_imagenet.settings.data import FolderSource
+    from keras_imagenet.settings.data import FolderSource, RecordsSource
 
     stock = name == STOCK
     _, fields, augmentation, _ = PAIRS["keras_cv" if stock else name]
     if stock:
         augmentation = {key: value for key, value in augmentation.items() if key != "rand_augment"}
-    source = open_source(FolderSource(name="folder", directory=Path(photos))).train
+    kind, which = (
+        (RecordsSource, "records") if (Path(photos) / "dataset_info.json").exists() else (FolderSource, "folder")
+    )
+    source = open_source(kind(name=which, directory=Path(photos))).train
     settings, preset = AugmentSettings(**(augmentation or {})), Preset(**fields)
     steps = benchmark.stages(source, preset, settings, augmentation is not None)
     batches = benchmark.stream(steps["batch"], source, BATCH, 2, 0, "batch")
@@ -109,20 +120,67 @@ def compare(arguments: argparse.Namespace, name: str) -> None:
     """Run both sides in turns and print one line."""
     case, fields, _, bar = PAIRS[name]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    own = [sys.executable, __file__, arguments.photos, "--ours", name, "--seconds", str(arguments.seconds)]
-    stock = [*own[:4], STOCK, *own[5:]]
-    rates: list[tuple[float, float]] = []
-    for _ in range(arguments.rounds):
-        theirs = answer(stock, environment) if case == STOCK else peers(arguments, case)
-        rates.append((answer(own, environment), theirs))
-    left, right = (statistics.median(side) for side in zip(*rates, strict=True))
-    kernel = fields["kernel"] if case == STOCK else "bicubic, antialiased"
-    ratios = sorted(mine / theirs for mine, theirs in rates)
+
+    def own(photos: str, which: str) -> float:
+        command = [sys.executable, __file__, photos, "--ours", which, "--seconds", str(arguments.seconds)]
+        return answer(command, environment)
+
+    def other() -> float:
+        if case == STOCK:
+            return own(arguments.photos, STOCK)
+        return own(arguments.photos, "train") if case == ORIGINALS else peers(arguments, case)
+
+    rates = [
+        (other(), own(arguments.shards if name == "shards" else arguments.photos, name))
+        for _ in range(arguments.rounds)
+    ]
+    right, left = (statistics.median(side) for side in zip(*rates, strict=True))
+    kernel = fields["kernel"] if case in (STOCK, ORIGINALS) else "bicubic, antialiased"
+    ratios = sorted(mine / theirs for theirs, mine in rates)
     print(
         f"{name}: ours {left:.0f}/s ({fields['kernel']}), {case} {right:.0f}/s ({kernel}): ratio {left / right:.2f}"
         f" ({ratios[0]:.2f}-{ratios[-1]:.2f} over {len(ratios)} rounds), wanted {bar}",
         flush=True,
     )
+
+
+def quality(photos: str, kernel: str) -> str:
+    """PSNR of evaluation's crop to Pillow's, in words."""
+    import numpy as np
+    from PIL import Image
+
+    sys.path.insert(0, str(ROOT))
+    from keras_imagenet.data import images
+    from keras_imagenet.data.preset import Preset
+
+    preset = Preset(kernel=kernel)
+    found: dict[str, list[float]] = {"bilinear": [], "bicubic": []}
+    for path in sorted(path for path in Path(photos).glob("*/*") if path.is_file()):
+        image = Image.open(path).convert("RGB")
+        short = round(preset.size[0] / preset.crop_fraction)
+        scale = short / min(image.size)
+        size = [short if side == min(image.size) else int(side * scale) for side in image.size]
+        left, top = (round((side - preset.size[0]) / 2) for side in size)
+        crop = images.evaluation_crop(path.read_bytes(), preset).numpy().astype(float)
+        for name, errors in found.items():
+            resized = image.resize(size, getattr(Image.Resampling, name.upper()))
+            expected = np.asarray(resized.crop((left, top, left + preset.size[1], top + preset.size[0])))
+            errors.append(10 * np.log10(255**2 / max(np.mean((crop - expected) ** 2), 1e-9)))
+    told = ", ".join(f"{np.mean(errors):.1f} dB to {name}" for name, errors in found.items())
+    return f"PSNR of {kernel} to Pillow's antialiased result: {told}"
+
+
+def enlarged(photos: str, folder: str) -> str:
+    """24 of the photos at 12 megapixels, in class folders."""
+    from PIL import Image
+
+    for path in sorted(path for path in Path(photos).glob("*/*") if path.is_file())[:24]:
+        target = Path(folder) / path.parent.name / f"{path.stem}.jpg"
+        target.parent.mkdir(exist_ok=True)
+        image = Image.open(path).convert("RGB")
+        size = LARGE if image.width >= image.height else LARGE[::-1]
+        image.resize(size, Image.Resampling.BICUBIC).save(target, quality=90)
+    return folder
 
 
 def main() -> None:
@@ -131,16 +189,25 @@ def main() -> None:
     parser.add_argument("photos")
     parser.add_argument("--peers", help="Python of the environment with torch, torchvision and timm")
     parser.add_argument("--loaders", help="the peers' loaders.py")
+    parser.add_argument("--shards", help="what `prepare --max_side 400` made of PHOTOS")
     parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=list(PAIRS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--ours", choices=[*PAIRS, STOCK], help=argparse.SUPPRESS)
+    parser.add_argument("--ours", choices=[*PAIRS, STOCK, ORIGINALS], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.ours:
         print(ours(arguments.photos, arguments.ours, arguments.seconds))
         return
+    for kernel in dict.fromkeys(PAIRS[name][1]["kernel"] for name in arguments.pairs):
+        print(quality(arguments.photos, kernel), flush=True)
     for name in arguments.pairs:
-        compare(arguments, name)
+        if name == "shards" and not arguments.shards:
+            print("shards: left out, for want of --shards")
+        elif name == "large":
+            with tempfile.TemporaryDirectory() as folder:
+                compare(argparse.Namespace(**{**vars(arguments), "photos": enlarged(arguments.photos, folder)}), name)
+        else:
+            compare(arguments, name)
 
 
 if __name__ == "__main__":
