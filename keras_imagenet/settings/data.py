@@ -115,7 +115,8 @@ class DataSettings(Group):
     crop_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
     """For fit=crop: the centre crop's share of the resized short side; 0.875 resizes to 256 for a crop of 224. 0.875 if not given."""
     kernel: Literal["area", "bilinear", "bicubic"] | None = None
-    """Resampling kernel; area averages when shrinking and is bilinear when enlarging. area if not given."""
+    """Resampling kernel; area averages when shrinking (a JPEG's colours as they are stored) and is bilinear when enlarging.
+    area if not given."""
     antialias: bool | None = None
     """Whether bilinear and bicubic widen their support when shrinking, as PIL does. true if not given."""
     mean: tuple[float, ...] | None = None

@@ -15,13 +15,13 @@ def blend(degenerate: tf.Tensor, image: tf.Tensor, factor: tf.Tensor) -> tf.Tens
     """degenerate + factor * (image - degenerate), cut to 0..255 and to whole numbers: uint8 from uint8 or float32."""
     start = tf.cast(degenerate, tf.float32)
     mixed = start + factor * (tf.cast(image, tf.float32) - start)
-    return tf.cast(tf.raw_ops.ClipByValue(t=mixed, clip_value_min=0.0, clip_value_max=255.0), tf.uint8)
+    return tf.cast(tf.minimum(tf.nn.relu(mixed), 255.0), tf.uint8)
 
 
 def brightness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     """Blend with black."""
     bright = factor * tf.cast(image, tf.float32)
-    return tf.cast(tf.raw_ops.ClipByValue(t=bright, clip_value_min=0.0, clip_value_max=255.0), tf.uint8)
+    return tf.cast(tf.minimum(tf.nn.relu(bright), 255.0), tf.uint8)
 
 
 def contrast(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:

@@ -4,8 +4,8 @@ Kernels: `area` averages what each output pixel covers, and is bilinear where it
 `bicubic` (Keys, IEEE TASSP 29(6), 1981, with a = -0.5) widen with antialias when they shrink, as Pillow's do. Coordinates
 are Pillow's: pixel i covers [i, i + 1).
 
-Both axes are products with a sparse matrix of the kernel's weights, which costs about half of TensorFlow's own antialiased
-resize (ScaleAndTranslate).
+Both axes are products with a sparse matrix of the kernel's weights, which costs less than half of TensorFlow's own
+antialiased resize (ScaleAndTranslate).
 """
 
 from typing import Literal
@@ -76,60 +76,55 @@ def _rounded(images: tf.Tensor, size: Size) -> tf.Tensor:
 def _weighted(image: tf.Tensor, box: tf.Tensor, size: Size, kernel: Kernel, antialias: bool) -> tf.Tensor:
     channels = image.shape[-1]
     extent = tf.shape(image)
-    rows, columns = _matrices(box, extent, size, channels, kernel, antialias)
+    rows, columns = _matrices(box, extent[:2], size, kernel, antialias)
     flat = tf.cast(tf.reshape(image, (extent[0], extent[1] * channels)), tf.float32)
-    # Each product is turned round on its way out: [h, w c] -> [w c, height] -> [height, width c].
-    shrunk = _product(columns, _product(rows, flat))
+    # [h, w c] -> [w c, height], turned round on its way out, is [w, c height] -> [width, c height].
+    shrunk = tf.raw_ops.SparseMatrixMatMul(a=rows, b=flat, transpose_output=True)
+    shrunk = tf.raw_ops.SparseMatrixMatMul(a=columns, b=tf.reshape(shrunk, (extent[1], channels * size[0])))
     if kernel == "bicubic":
-        shrunk = tf.raw_ops.ClipByValue(t=shrunk, clip_value_min=0.0, clip_value_max=255.0)
-    pixels = tf.reshape(tf.cast(shrunk + 0.5, tf.uint8), (size[0], size[1], channels))
+        shrunk = tf.minimum(tf.nn.relu(shrunk), 255.0)
+    pixels = tf.reshape(tf.cast(shrunk + 0.5, tf.uint8), (size[1], channels, size[0]))
     static = (None, None) if tf.is_tensor(size) else size
-    return tf.ensure_shape(pixels, (*static, channels))
+    return tf.ensure_shape(tf.transpose(pixels, (2, 0, 1)), (*static, channels))
 
 
 def _matrices(
-    box: tf.Tensor, extent: tf.Tensor, size: Size, channels: int, kernel: Kernel, antialias: bool
+    box: tf.Tensor, extent: tf.Tensor, size: Size, kernel: Kernel, antialias: bool
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The weights of rows [height, h] and of columns [width * channels, w * channels], as sparse matrices by rows.
+    """The weights of rows [height, h] and of columns [width, w], as sparse matrices compressed by rows.
 
     Both axes are computed together and in double precision: few small operations, whose rounding no optimiser of the graph
     can turn into another pixel.
     """
-    height, width = size[0], size[1]
     start, length = tf.split(tf.reshape(tf.cast(box, tf.float64), (4, 1)), 2)  # [axes, 1]
     scale = length / tf.cast(tf.reshape(size, (2, 1)), tf.float64)
     widening = tf.maximum(scale, 1.0) if antialias or kernel == "area" else tf.ones_like(scale)
     support = (widening + 1) / 2 if kernel == "area" else _RADIUS[kernel] * widening
-    centre = start + scale * tf.range(
-        0.5, tf.cast(tf.reduce_max(size), tf.float64), dtype=tf.float64
-    )  # [axes, outputs]
+    outputs = tf.range(0.5, tf.cast(tf.reduce_max(size), tf.float64), dtype=tf.float64)
+    centre = start + scale * outputs  # [axes, outputs]
     first = tf.floor(centre - support + 0.5)
     taps = 2 * tf.cast(tf.reduce_max(tf.math.ceil(support)), tf.int32) + 1
     pixel = first[..., tf.newaxis] + tf.range(tf.cast(taps, tf.float64), dtype=tf.float64)  # [axes, outputs, taps]
     weight = _kernel(tf.abs(pixel + 0.5 - centre[..., tf.newaxis]), widening[..., tf.newaxis], kernel)
-    last = tf.cast(tf.reshape(extent[:2] - 1, (2, 1, 1)), tf.float64)
-    inside = tf.clip_by_value(pixel, tf.zeros((), tf.float64), last)
+    last = tf.cast(tf.reshape(extent - 1, (2, 1, 1)), tf.float64)
+    inside = tf.minimum(tf.nn.relu(pixel), last)
     weight = tf.where(inside == pixel, weight, 0.0)
     weight = tf.cast(weight / tf.reduce_sum(weight, axis=2, keepdims=True), tf.float32)
     inside = tf.cast(inside, tf.int64)
-    taps = tf.cast(taps, tf.int64)
-
-    rows = _compressed(inside[0, :height], weight[0, :height], taps, extent[0])
-    # A column's weights serve each of its channels: [width, taps] -> [width, channels * taps].
-    channel = tf.range(channels * taps) // taps
-    places = tf.tile(inside[1, :width] * channels, (1, channels)) + channel
-    columns = _compressed(places, tf.tile(weight[1, :width], (1, channels)), taps, extent[1] * channels)
+    rows, columns = (
+        _compressed(inside[axis, : size[axis]], weight[axis, : size[axis]], extent[axis]) for axis in (0, 1)
+    )
     return rows, columns
 
 
-def _compressed(places: tf.Tensor, weights: tf.Tensor, taps: tf.Tensor, extent: tf.Tensor) -> tf.Tensor:
-    """A sparse matrix whose rows hold `taps` weights each, at `places`; a variant tensor, compressed by rows."""
-    values = tf.reshape(weights, (-1,))
-    entry = tf.range(tf.size(values, tf.int64))
+def _compressed(places: tf.Tensor, weights: tf.Tensor, extent: tf.Tensor) -> tf.Tensor:
+    """A sparse matrix [outputs, extent] whose rows hold `weights` [outputs, taps] at `places` [outputs, taps]."""
+    shape = tf.shape(places, tf.int64)
+    entry = tf.range(shape[0] * shape[1])
     return tf.raw_ops.SparseTensorToCSRSparseMatrix(
-        indices=tf.stack((entry // taps, tf.reshape(places, (-1,))), axis=1),
-        values=values,
-        dense_shape=tf.stack((tf.size(values, tf.int64) // taps, tf.cast(extent, tf.int64))),
+        indices=tf.stack((entry // shape[1], tf.reshape(places, (-1,))), axis=1),
+        values=tf.reshape(weights, (-1,)),
+        dense_shape=tf.stack((shape[0], tf.cast(extent, tf.int64))),
     )
 
 
@@ -145,8 +140,3 @@ def _kernel(distance: tf.Tensor, widening: tf.Tensor, kernel: Kernel) -> tf.Tens
     near = (1.5 * x - 2.5) * x * x + 1
     far = ((-0.5 * x + 2.5) * x - 4) * x + 2
     return tf.where(x < 1, near, far)
-
-
-def _product(matrix: tf.Tensor, dense: tf.Tensor) -> tf.Tensor:
-    """(matrix @ dense) turned round: float32 [columns of dense, rows of matrix]."""
-    return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=dense, transpose_output=True)
