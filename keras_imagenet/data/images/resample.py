@@ -78,14 +78,13 @@ def _weighted(image: tf.Tensor, box: tf.Tensor, size: Size, kernel: Kernel, anti
     extent = tf.shape(image)
     rows, columns = _matrices(box, extent[:2], size, kernel, antialias)
     flat = tf.cast(tf.reshape(image, (extent[0], extent[1] * channels)), tf.float32)
-    # [h, w c] -> [w c, height], turned round on its way out, is [w, c height] -> [width, c height].
-    shrunk = tf.raw_ops.SparseMatrixMatMul(a=rows, b=flat, transpose_output=True)
-    shrunk = tf.raw_ops.SparseMatrixMatMul(a=columns, b=tf.reshape(shrunk, (extent[1], channels * size[0])))
+    # Each product is turned round on its way out: [h, w c] -> [w c, height], which is [w, c height] -> [c height, width].
+    shrunk = _product(columns, tf.reshape(_product(rows, flat), (extent[1], channels * size[0])))
     if kernel == "bicubic":
         shrunk = tf.minimum(tf.nn.relu(shrunk), 255.0)
-    pixels = tf.reshape(tf.cast(shrunk + 0.5, tf.uint8), (size[1], channels, size[0]))
+    pixels = tf.reshape(tf.cast(shrunk + 0.5, tf.uint8), (channels, size[0], size[1]))
     static = (None, None) if tf.is_tensor(size) else size
-    return tf.ensure_shape(tf.transpose(pixels, (2, 0, 1)), (*static, channels))
+    return tf.ensure_shape(tf.transpose(pixels, (1, 2, 0)), (*static, channels))
 
 
 def _matrices(
@@ -140,3 +139,11 @@ def _kernel(distance: tf.Tensor, widening: tf.Tensor, kernel: Kernel) -> tf.Tens
     near = (1.5 * x - 2.5) * x * x + 1
     far = ((-0.5 * x + 2.5) * x - 4) * x + 2
     return tf.where(x < 1, near, far)
+
+
+def _product(matrix: tf.Tensor, dense: tf.Tensor) -> tf.Tensor:
+    """(matrix @ dense) turned round: float32 [columns of dense, rows of matrix].
+
+    Turned round also because graphs have oneDNN multiply otherwise, which adds in another order than eager calls.
+    """
+    return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=dense, transpose_output=True)
