@@ -4,7 +4,7 @@ Kernels: `area` averages what each output pixel covers, and is bilinear where it
 `bicubic` (Keys, IEEE TASSP 29(6), 1981, with a = -0.5) widen with antialias when they shrink, as Pillow's do. Coordinates
 are Pillow's: pixel i covers [i, i + 1).
 
-Both axes are products with a sparse matrix of the kernel's weights, which costs less than half of TensorFlow's own
+Both axes are products with a sparse matrix of the kernel's weights, which costs about half of TensorFlow's own
 antialiased resize (ScaleAndTranslate).
 """
 
@@ -76,54 +76,60 @@ def _rounded(images: tf.Tensor, size: Size) -> tf.Tensor:
 def _weighted(image: tf.Tensor, box: tf.Tensor, size: Size, kernel: Kernel, antialias: bool) -> tf.Tensor:
     channels = image.shape[-1]
     extent = tf.shape(image)
-    rows, columns = _matrices(box, extent[:2], size, kernel, antialias)
+    rows, columns = _matrices(box, extent, size, channels, kernel, antialias)
     flat = tf.cast(tf.reshape(image, (extent[0], extent[1] * channels)), tf.float32)
-    # Each product is turned round on its way out: [h, w c] -> [w c, height], which is [w, c height] -> [c height, width].
-    shrunk = _product(columns, tf.reshape(_product(rows, flat), (extent[1], channels * size[0])))
+    # Each product is turned round on its way out: [h, w c] -> [w c, height] -> [height, width c].
+    shrunk = _product(columns, _product(rows, flat))
     if kernel == "bicubic":
         shrunk = tf.minimum(tf.nn.relu(shrunk), 255.0)
-    pixels = tf.reshape(tf.cast(shrunk + 0.5, tf.uint8), (channels, size[0], size[1]))
+    pixels = tf.reshape(tf.cast(shrunk + 0.5, tf.uint8), (size[0], size[1], channels))
     static = (None, None) if tf.is_tensor(size) else size
-    return tf.ensure_shape(tf.transpose(pixels, (1, 2, 0)), (*static, channels))
+    return tf.ensure_shape(pixels, (*static, channels))
 
 
 def _matrices(
-    box: tf.Tensor, extent: tf.Tensor, size: Size, kernel: Kernel, antialias: bool
+    box: tf.Tensor, extent: tf.Tensor, size: Size, channels: int, kernel: Kernel, antialias: bool
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The weights of rows [height, h] and of columns [width, w], as sparse matrices compressed by rows.
+    """The weights of rows [height, h] and of columns [width * channels, w * channels], as sparse matrices by rows.
 
     Both axes are computed together and in double precision: few small operations, whose rounding no optimiser of the graph
     can turn into another pixel.
     """
+    height, width = size[0], size[1]
     start, length = tf.split(tf.reshape(tf.cast(box, tf.float64), (4, 1)), 2)  # [axes, 1]
     scale = length / tf.cast(tf.reshape(size, (2, 1)), tf.float64)
     widening = tf.maximum(scale, 1.0) if antialias or kernel == "area" else tf.ones_like(scale)
     support = (widening + 1) / 2 if kernel == "area" else _RADIUS[kernel] * widening
-    outputs = tf.range(0.5, tf.cast(tf.reduce_max(size), tf.float64), dtype=tf.float64)
-    centre = start + scale * outputs  # [axes, outputs]
+    centre = start + scale * tf.range(
+        0.5, tf.cast(tf.reduce_max(size), tf.float64), dtype=tf.float64
+    )  # [axes, outputs]
     first = tf.floor(centre - support + 0.5)
     taps = 2 * tf.cast(tf.reduce_max(tf.math.ceil(support)), tf.int32) + 1
     pixel = first[..., tf.newaxis] + tf.range(tf.cast(taps, tf.float64), dtype=tf.float64)  # [axes, outputs, taps]
     weight = _kernel(tf.abs(pixel + 0.5 - centre[..., tf.newaxis]), widening[..., tf.newaxis], kernel)
-    last = tf.cast(tf.reshape(extent - 1, (2, 1, 1)), tf.float64)
-    inside = tf.minimum(tf.nn.relu(pixel), last)
+    last = tf.cast(tf.reshape(extent[:2] - 1, (2, 1, 1)), tf.float64)
+    inside = tf.clip_by_value(pixel, tf.zeros((), tf.float64), last)
     weight = tf.where(inside == pixel, weight, 0.0)
     weight = tf.cast(weight / tf.reduce_sum(weight, axis=2, keepdims=True), tf.float32)
     inside = tf.cast(inside, tf.int64)
-    rows, columns = (
-        _compressed(inside[axis, : size[axis]], weight[axis, : size[axis]], extent[axis]) for axis in (0, 1)
-    )
+    taps = tf.cast(taps, tf.int64)
+
+    rows = _compressed(inside[0, :height], weight[0, :height], taps, extent[0])
+    # A column's weights serve each of its channels: [width, taps] -> [width, channels * taps].
+    channel = tf.range(channels * taps) // taps
+    places = tf.tile(inside[1, :width] * channels, (1, channels)) + channel
+    columns = _compressed(places, tf.tile(weight[1, :width], (1, channels)), taps, extent[1] * channels)
     return rows, columns
 
 
-def _compressed(places: tf.Tensor, weights: tf.Tensor, extent: tf.Tensor) -> tf.Tensor:
-    """A sparse matrix [outputs, extent] whose rows hold `weights` [outputs, taps] at `places` [outputs, taps]."""
-    shape = tf.shape(places, tf.int64)
-    entry = tf.range(shape[0] * shape[1])
+def _compressed(places: tf.Tensor, weights: tf.Tensor, taps: tf.Tensor, extent: tf.Tensor) -> tf.Tensor:
+    """A sparse matrix whose rows hold `taps` weights each, at `places`; a variant tensor, compressed by rows."""
+    values = tf.reshape(weights, (-1,))
+    entry = tf.range(tf.size(values, tf.int64))
     return tf.raw_ops.SparseTensorToCSRSparseMatrix(
-        indices=tf.stack((entry // shape[1], tf.reshape(places, (-1,))), axis=1),
-        values=tf.reshape(weights, (-1,)),
-        dense_shape=tf.stack((shape[0], tf.cast(extent, tf.int64))),
+        indices=tf.stack((entry // taps, tf.reshape(places, (-1,))), axis=1),
+        values=values,
+        dense_shape=tf.stack((tf.size(values, tf.int64) // taps, tf.cast(extent, tf.int64))),
     )
 
 
