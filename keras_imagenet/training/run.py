@@ -41,24 +41,7 @@ def prepare(settings: Settings, splits: sources.Splits, strategy: tf.distribute.
         raise DataError(
             "data.source: there are no training examples, only a validation split; `keras-imagenet evaluate` measures on it"
         )
-    batch_size, replicas = settings.train.batch_size, strategy.num_replicas_in_sync
-    for key in ("batch_size", "evaluation_batch_size"):
-        size = getattr(settings.train, key) or batch_size
-        if size % replicas:
-            raise SettingsError(f"train.{key} = {size}: must be divisible by the number of replicas ({replicas})")
-    share, different = batch_size // replicas, batch_size // settings.train.repeats
-    if batch_size % settings.train.repeats:
-        raise SettingsError(
-            f"train.batch_size = {batch_size}: must be divisible by train.repeats ({settings.train.repeats})"
-        )
-    if settings.augment.mixing is not None and settings.train.repeats > 1 and different < mixing.GROUP:
-        raise SettingsError(
-            f"train.repeats: leaves a batch {different} different examples; augment.mixing needs {mixing.GROUP} or more"
-        )
-    if settings.augment.mixing is not None and share % mixing.GROUP:
-        raise SettingsError(
-            f"train.batch_size: each replica's {share} examples must be a multiple of {mixing.GROUP} for augment.mixing"
-        )
+    _check_batches(settings, strategy.num_replicas_in_sync)
     origin = networks.origin_of(settings)
     image_preset = networks.preset_of(settings, origin)
     settings = settings.model_copy(update={"data": settings.data.model_copy(update=dict(image_preset))})
@@ -66,8 +49,8 @@ def prepare(settings: Settings, splits: sources.Splits, strategy: tf.distribute.
     schedule = schedules.build(
         settings.schedule,
         settings.optimizer.learning_rate,
-        batch_size=batch_size,
-        steps_per_epoch=len(training.labels) / batch_size,
+        batch_size=settings.train.batch_size,
+        steps_per_epoch=len(training.labels) / settings.train.batch_size,
         total_steps=course.total_steps,
     )
     with strategy.scope():
@@ -97,6 +80,28 @@ def prepare(settings: Settings, splits: sources.Splits, strategy: tf.distribute.
     return Run(
         settings, image_preset, training, splits.validation, strategy, trainer, course, _started_from(origin, fitted)
     )
+
+
+def _check_batches(settings: Settings, replicas: int) -> None:
+    """Raises SettingsError where a batch cannot be shared out among replicas, repetitions or groups that are mixed."""
+    batch_size = settings.train.batch_size
+    for key in ("batch_size", "evaluation_batch_size"):
+        size = getattr(settings.train, key) or batch_size
+        if size % replicas:
+            raise SettingsError(f"train.{key} = {size}: must be divisible by the number of replicas ({replicas})")
+    share, different = batch_size // replicas, batch_size // settings.train.repeats
+    if batch_size % settings.train.repeats:
+        raise SettingsError(
+            f"train.batch_size = {batch_size}: must be divisible by train.repeats ({settings.train.repeats})"
+        )
+    if settings.augment.mixing is not None and settings.train.repeats > 1 and different < mixing.GROUP:
+        raise SettingsError(
+            f"train.repeats: leaves a batch {different} different examples; augment.mixing needs {mixing.GROUP} or more"
+        )
+    if settings.augment.mixing is not None and share % mixing.GROUP:
+        raise SettingsError(
+            f"train.batch_size: each replica's {share} examples must be a multiple of {mixing.GROUP} for augment.mixing"
+        )
 
 
 def open_data(run: Run, progress: checkpoints.Progress, output: Output) -> tuple[Stream, Stream | None]:

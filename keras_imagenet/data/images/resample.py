@@ -100,9 +100,8 @@ def _matrices(
     scale = length / tf.cast(tf.reshape(size, (2, 1)), tf.float64)
     widening = tf.maximum(scale, 1.0) if antialias or kernel == "area" else tf.ones_like(scale)
     support = (widening + 1) / 2 if kernel == "area" else _RADIUS[kernel] * widening
-    centre = start + scale * tf.range(
-        0.5, tf.cast(tf.reduce_max(size), tf.float64), dtype=tf.float64
-    )  # [axes, outputs]
+    outputs = tf.range(0.5, tf.cast(tf.reduce_max(size), tf.float64), dtype=tf.float64)
+    centre = start + scale * outputs  # [axes, outputs]
     first = tf.floor(centre - support + 0.5)
     taps = 2 * tf.cast(tf.reduce_max(tf.math.ceil(support)), tf.int32) + 1
     pixel = first[..., tf.newaxis] + tf.range(tf.cast(taps, tf.float64), dtype=tf.float64)  # [axes, outputs, taps]
