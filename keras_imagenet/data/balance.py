@@ -27,12 +27,8 @@ def balanced(labels: np.ndarray, classes: Sequence[str], balance: float) -> Draw
         places = permute(offsets, n, fold(key, rounds))
         label = np.searchsorted(first_slot, places, side="right") - 1
         passes, turns = np.divmod(rounds * shares[label] + places - first_slot[label], counts[label])
-        chosen = np.empty_like(turns)
-        for number in np.unique(label):
-            own = label == number
-            keys = fold(fold(fold(key, -1), number), passes[own])
-            chosen[own] = members[first_member[number] + permute(turns[own], int(counts[number]), keys)]
-        return passes, chosen
+        keys = fold(fold(fold(key, -1), label), passes)
+        return passes, members[first_member[label] + permute(turns, counts[label], keys)]
 
     return draw
 

@@ -8,7 +8,7 @@ What stands at a position is a draw; with repeats, a batch holds B / repeats dra
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, isqrt
+from math import ceil
 
 import numpy as np
 
@@ -91,20 +91,21 @@ def examples(draws: np.ndarray, n: int, run_seed: int) -> tuple[np.ndarray, np.n
     return passes, permute(offsets, n, fold(fold(key_of(run_seed), 1), passes))
 
 
-def permute(indices: np.ndarray, n: int, key: int | np.ndarray) -> np.ndarray:
-    """A bijection of [0, n) that key selects, applied to indices, int64 [k] in [0, n); uint64 keys, one or k of them.
+def permute(indices: np.ndarray, n: int | np.ndarray, key: int | np.ndarray) -> np.ndarray:
+    """A bijection of [0, n) that key selects, applied to indices, int64 [k] in [0, n); one n, uint64 key, or k of them.
 
     A generalised Feistel network on [0, a) x [0, b) with a b just above n, and cycle-walking for the few values
     that leave [0, n) (Black and Rogaway, Ciphers with Arbitrary Finite Domains, CT-RSA 2002, sections 3 and 5).
     """
-    a = isqrt(n - 1) + 1
-    b = -(-n // a)
     values = np.array(indices, np.int64)
+    sizes = np.broadcast_to(np.asarray(n, np.int64), values.shape)
+    a = np.sqrt(sizes - 1).astype(np.int64) + 1  # float64 roots of what is below 2**50 round down to the exact ones
+    b = -(-sizes // a)
     keys = np.broadcast_to(np.asarray(key, np.uint64), values.shape)
     outside = np.arange(len(values))
     while len(outside):
-        values[outside] = _feistel(values[outside], a, b, keys[outside])
-        outside = outside[values[outside] >= n]
+        values[outside] = _feistel(values[outside], a[outside], b[outside], keys[outside])
+        outside = outside[values[outside] >= sizes[outside]]
     return values
 
 
@@ -152,7 +153,7 @@ def _slice(step: int, batch_size: int, replica: int, replicas: int) -> np.ndarra
     return np.arange(start, start + rows, dtype=np.int64)
 
 
-def _feistel(values: np.ndarray, a: int, b: int, keys: np.ndarray) -> np.ndarray:
+def _feistel(values: np.ndarray, a: np.ndarray, b: np.ndarray, keys: np.ndarray) -> np.ndarray:
     left, right = np.divmod(values, b)  # [0, a), [0, b)
     for number in range(0, ROUNDS, 2):
         left = (left + _draw(keys, number, right, a)) % a
@@ -160,9 +161,9 @@ def _feistel(values: np.ndarray, a: int, b: int, keys: np.ndarray) -> np.ndarray
     return left * b + right
 
 
-def _draw(keys: np.ndarray, number: int, values: np.ndarray, bound: int) -> np.ndarray:
+def _draw(keys: np.ndarray, number: int, values: np.ndarray, bound: np.ndarray) -> np.ndarray:
     """A number in [0, bound) that looks random to whoever does not know the key; int64 [k]."""
-    return (fold(fold(keys, number), values) % np.uint64(bound)).astype(np.int64)
+    return (fold(fold(keys, number), values) % bound.astype(np.uint64)).astype(np.int64)
 
 
 def _mix(z: np.ndarray) -> np.ndarray:
