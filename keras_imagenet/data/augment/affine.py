@@ -43,11 +43,28 @@ def transform(
         fill_mode="NEAREST",
     )[0]
     warped = tf.cast(warped + 1e-3, tf.uint8)  # cut off, as Pillow does; the summand outweighs rounding errors
-    known = _known(mapping, image)
-    colour = tf.tile(tf.constant(fill, tf.uint8), tf.shape(image)[1:2])
-    rows = tf.reshape(warped, tf.shape(known))
-    mixed = tf.bitwise.bitwise_xor(colour, tf.bitwise.bitwise_and(known, tf.bitwise.bitwise_xor(rows, colour)))
-    return tf.ensure_shape(tf.reshape(mixed, tf.shape(image)), image.shape)
+    return _filled_outside(warped, _known(mapping, image), fill, image)
+
+
+def shear(image: tf.Tensor, factor: tf.Tensor, fill: tuple[int, ...]) -> tf.Tensor:
+    """As `transform` for the map (1, factor, 0, 0, 1, 0): each row moves by the factor times its distance from the top.
+
+    Rows are cut out of themselves, which takes a quarter of the time of the transform that knows any map.
+    """
+    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    rows, columns = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
+    amount = factor * tf.range(0.5, rows)
+    # Each row is an image of its own with its border repeated; boxes are in shares of the distance of its outer centres.
+    padded = tf.concat((image[:, :1], image, image[:, -1:]), axis=1)[:, tf.newaxis]
+    left, zeros = (amount + 1) / (columns + 1), tf.zeros_like(amount)
+    moved = tf.image.crop_and_resize(
+        padded,
+        tf.stack((zeros, left, zeros, left + (columns - 1) / (columns + 1)), axis=1),
+        tf.range(height),
+        tf.stack((1, width)),
+    )
+    source = tf.repeat(tf.range(0.5, columns), image.shape[-1]) + amount[:, tf.newaxis]
+    return _filled_outside(tf.cast(moved + 1e-3, tf.uint8), (source >= 0) & (source < columns), fill, image)
 
 
 def shift(image: tf.Tensor, amount: tf.Tensor, axis: int, fill: tuple[int, ...]) -> tf.Tensor:
@@ -84,12 +101,20 @@ def _filled(fill: tuple[int, ...], image: tf.Tensor, axis: int, count: tf.Tensor
     return tf.reshape(tf.tile(row, (height,)), (height, width, len(fill)))
 
 
+def _filled_outside(pixels: tf.Tensor, known: tf.Tensor, fill: tuple[int, ...], image: tf.Tensor) -> tf.Tensor:
+    """Pixels uint8, as many as the image's and in its shape, with the fill's colour where `known`, bool [h, w c], is false."""
+    colour = tf.tile(tf.constant(fill, tf.uint8), tf.shape(image)[1:2])
+    chosen = tf.cast(known, tf.uint8) * 255
+    rows = tf.reshape(pixels, tf.shape(known))
+    mixed = tf.bitwise.bitwise_xor(colour, tf.bitwise.bitwise_and(chosen, tf.bitwise.bitwise_xor(rows, colour)))
+    return tf.ensure_shape(tf.reshape(mixed, tf.shape(image)), image.shape)
+
+
 def _known(mapping: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
-    """255 where an output value has its source within the image, else 0: uint8 [h, w c]."""
+    """Whether an output value has its source within the image: bool [h, w c]."""
     height, width = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float32))
     x = tf.repeat(tf.range(0.5, width), image.shape[-1])
     y = tf.range(0.5, height)[:, tf.newaxis]
     source_x = mapping[0] * x + (mapping[1] * y + mapping[2])
     source_y = mapping[3] * x + (mapping[4] * y + mapping[5])
-    known = (source_x >= 0) & (source_x < width) & (source_y >= 0) & (source_y < height)
-    return tf.cast(known, tf.uint8) * 255
+    return (source_x >= 0) & (source_x < width) & (source_y >= 0) & (source_y < height)

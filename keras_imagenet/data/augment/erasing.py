@@ -38,47 +38,76 @@ def erase(
         float [b, h, w, c].
     """
 
-    def one(example: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        image, seed = example
-        seed = fold(seed, "random_erasing")
-        draws = tf.random.stateless_uniform((2,), seed)
-        return tf.cond(draws[0] < probability, lambda: _erase(image, seed, draws[1]), lambda: image)
-
-    def _erase(image: tf.Tensor, seed: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
-        rectangles = 1 + tf.cast(draw * count, tf.int32)
-        for number in range(count):
-            own = fold(seed, number + 1)
-            mask, found = _rectangle(tf.shape(image), own, area, aspect, rectangles)
-            mask = mask & found & (number < rectangles)
-            image = tf.where(mask[..., tf.newaxis], _content(image, own, mode), image)
-        return image
-
-    return tf.map_fn(one, (images, seeds), fn_output_signature=tf.TensorSpec(images.shape[1:], images.dtype))
+    _, height, width, _ = images.shape
+    draws = _draws(seeds, count)
+    active = draws[:, 0, 0] < probability
+    rectangles = 1 + tf.cast(draws[:, 0, 1] * count, tf.int32)
+    for number in range(count):
+        acts = active & (number < rectangles)
+        in_rows, in_columns = _rectangles((height, width), draws[:, number + 1], area, aspect, rectangles)
+        content = _content(images, acts, seeds, number, mode)
+        images = _replaced(images, in_rows & acts[:, tf.newaxis], in_columns, content)
+    return images
 
 
-def _rectangle(
-    shape: tf.Tensor, seed: tf.Tensor, area: tuple[float, float], aspect: tuple[float, float], rectangles: tf.Tensor
+def _draws(seeds: tf.Tensor, count: int) -> tf.Tensor:
+    """Uniform numbers, float32 [b, 1 + count, 2 attempts + 2]: a row for the image, and one for each rectangle."""
+    shape = (1 + count, 2 * _ATTEMPTS + 2)
+
+    def of_example(seed: tf.Tensor) -> tf.Tensor:
+        return tf.random.stateless_uniform(shape, fold(seed, "random_erasing"))
+
+    return tf.map_fn(of_example, seeds, fn_output_signature=tf.TensorSpec(shape, tf.float32))
+
+
+def _rectangles(
+    size: tuple[int, int], draws: tf.Tensor, area: tuple[float, float], aspect: tuple[float, float], number: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where the rectangle is, bool [h, w], and whether one was found."""
-    whole = tf.cast(shape[:2], tf.float32)
-    draws = tf.random.stateless_uniform((2, _ATTEMPTS), seed)
-    shares = (area[0] + (area[1] - area[0]) * draws[0]) / tf.cast(rectangles, tf.float32)
+    """Which rows and columns a rectangle of each image takes, bool [b, h] and [b, w]; none where no attempt fits.
+
+    size: height and width. draws: float32 [b, 2 attempts + 2]. number: int32 [b], how many share the area.
+    """
+    whole = tf.constant(size, tf.float32)
+    shares = (area[0] + (area[1] - area[0]) * draws[:, :_ATTEMPTS]) / tf.cast(number, tf.float32)[:, tf.newaxis]
     logarithms = math.log(aspect[0]), math.log(aspect[1])
-    ratios = tf.exp(logarithms[0] + (logarithms[1] - logarithms[0]) * draws[1])
-    areas = shares * whole[0] * whole[1]
-    sizes = tf.round(tf.sqrt(tf.stack((areas * ratios, areas / ratios), axis=1)))  # [attempts, 2]
-    fits = tf.reduce_all(sizes < whole, axis=1)
-    size = sizes[tf.argmax(tf.cast(fits, tf.int32))]
-    corner = tf.floor(tf.random.stateless_uniform((2,), fold(seed, 0)) * (whole - size + 1))
-    rows, columns = tf.range(whole[0]), tf.range(whole[1])
-    in_rows = (rows >= corner[0]) & (rows < corner[0] + size[0])
-    in_columns = (columns >= corner[1]) & (columns < corner[1] + size[1])
-    return in_rows[:, tf.newaxis] & in_columns, tf.reduce_any(fits)
+    ratios = tf.exp(logarithms[0] + (logarithms[1] - logarithms[0]) * draws[:, _ATTEMPTS:-2])
+    areas = shares * (size[0] * size[1])
+    sizes = tf.round(tf.sqrt(tf.stack((areas * ratios, areas / ratios), axis=2)))  # [b, attempts, 2]
+    fits = tf.cast(tf.reduce_all(sizes < whole, axis=2), tf.int32)
+    extent = tf.gather(sizes, tf.argmax(fits, axis=1), batch_dims=1)
+    extent *= tf.cast(tf.reduce_max(fits, axis=1, keepdims=True), tf.float32)
+    start = tf.floor(draws[:, -2:] * (whole - extent + 1))
+    stop = start + extent
+    rows, columns = (tf.range(float(side)) for side in size)
+    return (
+        (rows >= start[:, :1]) & (rows < stop[:, :1]),
+        (columns >= start[:, 1:]) & (columns < stop[:, 1:]),
+    )
 
 
-def _content(image: tf.Tensor, seed: tf.Tensor, mode: Mode) -> tf.Tensor:
-    """What stands in the rectangle: float, of the image's shape or [channels]."""
+def _content(images: tf.Tensor, acts: tf.Tensor, seeds: tf.Tensor, number: int, mode: Mode) -> tf.Tensor:
+    """What stands in the rectangles: float, a scalar, or [b, h, w, c] or [b, 1, 1, c], of images that `acts` names."""
     if mode in ("zero", "const"):
-        return tf.zeros(image.shape[-1], image.dtype)
-    shape = tf.shape(image) if mode == "pixel" else tf.shape(image)[-1:]
-    return tf.cast(tf.random.stateless_normal(shape, fold(seed, 1)), image.dtype)
+        return tf.zeros((), images.dtype)
+    shape = images.shape[1:] if mode == "pixel" else (1, 1, images.shape[-1])
+
+    def of_example(example: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        seed, act = example
+        own = fold(fold(seed, "random_erasing"), number + 1)
+        return tf.cond(act, lambda: tf.random.stateless_normal(shape, own), lambda: tf.zeros(shape))
+
+    noise = tf.map_fn(of_example, (seeds, acts), fn_output_signature=tf.TensorSpec(shape, tf.float32))
+    return tf.cast(noise, images.dtype)
+
+
+def _replaced(images: tf.Tensor, in_rows: tf.Tensor, in_columns: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
+    """Images with the content where both row and column say so.
+
+    By rows of all channels, [b, h, w c]: broadcasting along three channels costs TensorFlow five times as much.
+    """
+    batch, height, width, channels = tf.shape(images)[0], *images.shape[1:]
+    rows = (batch, height, width * channels)
+    mask = in_rows[:, :, tf.newaxis] & tf.repeat(in_columns, channels, axis=1)[:, tf.newaxis]
+    if content.shape.rank:
+        content = tf.reshape(tf.broadcast_to(content, tf.shape(images)), rows)
+    return tf.reshape(tf.where(mask, content, tf.reshape(images, rows)), (batch, height, width, channels))

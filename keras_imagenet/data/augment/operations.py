@@ -104,12 +104,12 @@ def sharpness(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
 
 def shear_x(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
     """Shift each row by the argument times its distance from the top."""
-    return _affine(image, (1.0, argument, 0.0, 0.0, 1.0, 0.0), fill)
+    return affine.shear(image, argument, fill)
 
 
 def shear_y(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
     """Shift each column by the argument times its distance from the left."""
-    return _affine(image, (1.0, 0.0, 0.0, argument, 1.0, 0.0), fill)
+    return _turned(affine.shear(_turned(image), argument, fill))
 
 
 def translate_x(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
@@ -127,8 +127,9 @@ def rotate(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
     return affine.transform(image, affine.rotate(argument * (math.pi / 180), tf.shape(image)), fill)
 
 
-def _affine(image: tf.Tensor, mapping: tuple, fill: Fill) -> tf.Tensor:
-    return affine.transform(image, tf.stack([tf.cast(number, tf.float32) for number in mapping]), fill)
+def _turned(image: tf.Tensor) -> tf.Tensor:
+    """Rows as columns."""
+    return tf.transpose(image, (1, 0, 2))
 
 
 def _rows(image: tf.Tensor) -> tf.Tensor:

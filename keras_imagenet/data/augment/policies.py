@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_imagenet.data.augment import operations
 from keras_imagenet.data.augment.seeds import fold
+from keras_imagenet.data.images.branches import apart
 
 BINS = 31
 
@@ -136,7 +137,7 @@ def apply(
     """The chosen operation; an index beyond the last leaves the image as it is."""
 
     def branch(choice: Choice) -> Callable[[], tf.Tensor]:
-        return lambda: tf.ensure_shape(choice.apply(image, choice.argument(level, sign), fill), image.shape)
+        return apart(lambda: tf.ensure_shape(choice.apply(image, choice.argument(level, sign), fill), image.shape))
 
     return tf.switch_case(index, [*map(branch, choices), lambda: tf.identity(image)])
 

@@ -184,7 +184,7 @@ def erased(side: int, seeds: int, **options) -> np.ndarray:
 def test_erased_rectangles_have_the_distributions_asked_for():
     """Of up to a tenth of a square every draw fits: shares, aspects and places are even."""
     side, aspect = 256, (0.3, 1 / 0.3)
-    there = erased(side, 2500, area=(0.02, 0.1), aspect=aspect) > 0
+    there = erased(side, 4000, area=(0.02, 0.1), aspect=aspect) > 0
     height, width = there.sum(axis=2).T
     top, left = there.argmax(axis=2).T
     places = [((corner + 0.5) / (side + 1 - extent), 0, 1) for corner, extent in ((top, height), (left, width))]
