@@ -3,7 +3,7 @@
     python torch_network.py torchvision|timm NAME FOLDER
 
 Reads FOLDER/images.npz (images0, images1, ...: float32 [n, height, width, 3]); writes FOLDER/NAME.pth or .safetensors,
-and FOLDER/logits.npz (logits0, logits1, ...).
+and FOLDER/logits.npz (logits0, logits1, ...). Everything is computed in float64, from weights that float32 holds.
 
 Weights are the library's own random ones, and what it starts at a constant (zeros, ones, layer scales) is random, too.
 Norms' statistics are those of images that went through the network, and then moved, and the head is scaled: so
@@ -37,13 +37,14 @@ def main(library: str, name: str, folder: Path) -> None:
     torch.manual_seed(0)
     torch.set_num_threads(2)
     images = dict(np.load(folder / "images.npz"))
-    network = _network(library, name).eval()
+    network = _network(library, name).eval().double()
     with torch.no_grad():
         _randomise(network)
         _settle(network, [_channels_first(batch) for batch in images.values()])
+        network.float().double()
         answers = {key.replace("images", "logits"): network(_channels_first(batch)) for key, batch in images.items()}
     np.savez(folder / "logits.npz", **{key: logits.numpy() for key, logits in answers.items()})
-    state = {key: tensor.contiguous() for key, tensor in network.state_dict().items()}
+    state = {key: tensor.contiguous() for key, tensor in network.float().state_dict().items()}
     if library == "timm":
         save_file(state, folder / f"{name}.safetensors")
     else:
@@ -93,7 +94,7 @@ def _settle(network: nn.Module, batches: list[torch.Tensor]) -> None:
 
 
 def _channels_first(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+    return torch.from_numpy(images).double().permute(0, 3, 1, 2).contiguous()
 
 
 if __name__ == "__main__":
