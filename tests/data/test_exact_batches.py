@@ -3,9 +3,13 @@
 import hashlib
 import itertools
 import json
+import os
+import pickle
+import socket
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +32,22 @@ AUGMENT = AugmentSettings(
 )
 BATCH = 8
 STEPS = 4  # of 13 photos, each twice in its batch: two epochs, and the border between them in the middle of a batch
+
+
+# A process with a strategy of its own: what each of its replicas gets of every batch.
+PARTS = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import test_exact_batches as test
+def local(batch):
+    whole = {{name: strategy.experimental_local_results(value) for name, value in batch.items()}}
+    return [{{name: rows[replica].numpy() for name, rows in whole.items()}} for replica in range(len(whole["labels"]))]
+found = {{}}
+for kind in ("training", "evaluation"):
+    stream = test.opened(Path({photos!r}), kind, strategy)
+    found[kind] = [local(batch) for batch in test.batches(stream)]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -101,24 +121,50 @@ def test_workers_change_no_byte(photos: Path, wanted: dict, kind: str) -> None:
 def test_replicas_change_no_byte(photos: Path, wanted: dict) -> None:
     """A MirroredStrategy over two logical CPUs, in a process of its own."""
     program = f"""
-import json, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from pathlib import Path
+import json
 from keras_imagenet import runtime
 from keras_imagenet.settings import RuntimeSettings
 strategy = runtime.start(RuntimeSettings(logical_cpus=2), None)
 assert strategy.num_replicas_in_sync == 2
-import tensorflow as tf
-import test_exact_batches as test
-def parts(batch):
-    whole = {{name: strategy.experimental_local_results(value) for name, value in batch.items()}}
-    return [{{name: whole[name][replica] for name in whole}} for replica in range(2)]
-found = {{}}
-for kind in ("training", "evaluation"):
-    stream = test.opened(Path({str(photos)!r}), kind, strategy)
-    found[kind] = [test.checksum(parts(batch)) for batch in test.batches(stream)]
-print(json.dumps(found))
+{PARTS.format(tests=str(Path(__file__).parent), photos=str(photos))}
+print(json.dumps({{kind: [test.checksum(parts) for parts in found[kind]] for kind in found}}))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == wanted
+
+
+@pytest.mark.slow
+def test_two_machines_change_no_byte(photos: Path, wanted: dict, tmp_path: Path) -> None:
+    """A MultiWorkerMirroredStrategy over two processes, which know each other by TF_CONFIG as machines do."""
+    program = f"""
+import pickle, sys
+import tensorflow as tf
+strategy = tf.distribute.MultiWorkerMirroredStrategy()
+assert strategy.num_replicas_in_sync == 2
+{PARTS.format(tests=str(Path(__file__).parent), photos=str(photos))}
+with open(sys.argv[1], "wb") as file:
+    pickle.dump(found, file)
+"""
+    ports = free_ports(2)
+    addresses = [f"127.0.0.1:{port}" for port in ports]
+    workers = []
+    for index in range(2):
+        place = json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}})
+        command = [sys.executable, "-c", program, str(tmp_path / f"{index}.pickle")]
+        environment = {**os.environ, "TF_CONFIG": place}
+        workers.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
+    for worker in workers:
+        _, said = worker.communicate()
+        assert worker.returncode == 0, said
+    first, second = (pickle.loads((tmp_path / f"{index}.pickle").read_bytes()) for index in range(2))
+    for kind, checksums in wanted.items():
+        found = [checksum([*ours, *theirs]) for ours, theirs in zip(first[kind], second[kind], strict=True)]
+        assert found == checksums
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [server.getsockname()[1] for server in sockets]
