@@ -48,12 +48,8 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(digits_run: Path, tmp_path:
     """keras-team/keras#22010: how to continue from the middle of an epoch. Dropout masks and history included."""
     run = tmp_path / "interrupted"
     words = [sys.executable, "-m", "keras_imagenet", *SHORT, "--runtime.run_folder", str(run)]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not list(run.glob("checkpoints/step-*.npz")) and process.poll() is None:
-        time.sleep(0.005)
-    os.kill(process.pid, number)
-    _, complaint = process.communicate(timeout=120)
-    assert process.returncode == {"SIGKILL": -9, "SIGTERM": 143, "SIGINT": 130}[number.name]
+    status, complaint = interrupt(words, run, number)
+    assert status == {"SIGKILL": -9, "SIGTERM": 143, "SIGINT": 130}[number.name]
     if number is not signal.SIGKILL:
         assert "its state is saved" in complaint
         words = complaint.partition("To go on: ")[2].split()
@@ -65,6 +61,33 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(digits_run: Path, tmp_path:
     assert_same_bits(digits_run, run)
     timeless = [line.split(",")[:6] for line in (digits_run / "history.csv").read_text().splitlines()]
     assert timeless == [line.split(",")[:6] for line in (run / "history.csv").read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_a_killed_run_that_draws_in_every_way_goes_on_to_the_same_bits(command, tmp_path: Path) -> None:
+    """Repeated and balanced draws, weighted classes, augmented views with their own loss."""
+    drawing = ("--train.repeats", "4", "--train.balance", "0.7", "--loss.class_weights", "{3: 2}")
+    drawing += ("--augment.augmix", "{consistency: 12}", "--train.steps", "60", "--train.checkpoint_steps", "7")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = command("fit", *drawing, "--runtime.run_folder", whole)
+    assert done.returncode == 0, done.stderr
+    words = [sys.executable, "-m", "keras_imagenet", "fit", *drawing, "--runtime.run_folder", str(killed)]
+    status, _ = interrupt(words, killed, signal.SIGKILL)
+    assert status == -9
+    resumed = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on from step" in resumed.stdout
+    assert_same_bits(whole, killed)
+
+
+def interrupt(words: list[str], run: Path, number: signal.Signals) -> tuple[int, str]:
+    """Send a run a signal after its first checkpoint: its exit status, and what it said on standard error."""
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(run.glob("checkpoints/step-*.npz")) and process.poll() is None:
+        time.sleep(0.005)
+    os.kill(process.pid, number)
+    _, complaint = process.communicate(timeout=120)
+    return process.returncode, complaint
 
 
 def test_two_replicas_give_the_weights_of_one(command, tmp_path: Path) -> None:
