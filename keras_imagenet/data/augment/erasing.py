@@ -37,7 +37,6 @@ def erase(
     Returns:
         float [b, h, w, c].
     """
-
     _, height, width, _ = images.shape
     draws = _draws(seeds, count)
     active = draws[:, 0, 0] < probability
