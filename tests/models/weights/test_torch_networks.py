@@ -37,6 +37,9 @@ SIZES = {
 }
 """Sizes of images; others take any."""
 
+DEEP = ("resnet101", "resnet152", "resnext101_32x8d", "wide_resnet101_2")
+"""In float32 roundings alone move the logits of so many random layers by more than 1e-4: float64 shows that it is these."""
+
 NAMES = [
     name
     for name, record in registry.catalogue().items()
@@ -62,25 +65,21 @@ def _images(size: int) -> np.ndarray:
 
 
 @pytest.fixture
-def double() -> Iterator[None]:
-    """Layers compute in float64: in float32 rounding alone moves the logits of a hundred random layers by 1e-4."""
-    keras.config.set_floatx("float64")
-    yield
+def precision(name: str) -> Iterator[str]:
+    """What the layers of both sides compute in."""
+    keras.config.set_floatx("float64" if name in DEEP else "float32")
+    yield keras.config.floatx()
     keras.config.set_floatx("float32")
 
 
 @pytest.mark.peer
-@pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("name", NAMES)
-def test_answers_of_the_whole_network_are_torchs(name: str, peers: str, tmp_path: Path) -> None:
-    """Logits of 1,000 classes differ by less than 1e-5, through the converter that published files go through.
-
-    What is left are roundings of the last layer, whose logits are float32 whatever the others compute in.
-    """
+def test_answers_of_the_whole_network_are_torchs(name: str, precision: str, peers: str, tmp_path: Path) -> None:
+    """Logits of 1,000 classes differ by less than 1e-4, through the converter that published files go through."""
     library, _, theirs = registry.catalogue()[name].source.split(" ")
     images = {f"images{number}": _images(size) for number, size in enumerate(SIZES.get(name, (224, 193)))}
     np.savez(tmp_path / "images.npz", **images)
-    subprocess.run([peers, SCRIPT, library, theirs, tmp_path], check=True)
+    subprocess.run([peers, SCRIPT, library, theirs, tmp_path, precision], check=True)
     answers = np.load(tmp_path / "logits.npz")
     (file,) = tmp_path.glob(f"{theirs}.*")
     origin = weights.find(file, name)
@@ -90,7 +89,7 @@ def test_answers_of_the_whole_network_are_torchs(name: str, peers: str, tmp_path
         fitted = weights.load(network, origin)
         assert fitted == fitting.Fitted(False, False, positions=fitted.positions)
         expected = answers[f"logits{number}"]
-        np.testing.assert_allclose(network(batch, training=False).numpy(), expected, atol=1e-5, rtol=0)
+        np.testing.assert_allclose(network(batch, training=False).numpy(), expected, atol=1e-4, rtol=0)
         assert expected.std() > 0.01, "answers that say nothing prove nothing"
         assert np.abs(expected[0] - expected[1]).max() > 1e-3, "nor do answers that no image changes"
         keras.backend.clear_session()

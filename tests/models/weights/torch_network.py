@@ -1,9 +1,10 @@
 """A network of torchvision or timm at full size, its weights and its answers; run by the peers' Python.
 
-    python torch_network.py torchvision|timm NAME FOLDER
+    python torch_network.py torchvision|timm NAME FOLDER float32|float64
 
 Reads FOLDER/images.npz (images0, images1, ...: float32 [n, height, width, 3]); writes FOLDER/NAME.pth or .safetensors,
-and FOLDER/logits.npz (logits0, logits1, ...). Everything is computed in float64, from weights that float32 holds.
+and FOLDER/logits.npz (logits0, logits1, ...).
+Weights are float32; the precision is what is computed in.
 
 Weights are the library's own random ones, and what it starts at a constant (zeros, ones, layer scales) is random, too.
 Norms' statistics are those of images that went through the network, and then moved, and the head is scaled: so
@@ -32,17 +33,17 @@ LARGEST = 4.0
 """Of the logits, about what trained networks answer."""
 
 
-def main(library: str, name: str, folder: Path) -> None:
+def main(library: str, name: str, folder: Path, precision: torch.dtype) -> None:
     """Write weights and answers."""
     torch.manual_seed(0)
     torch.set_num_threads(2)
-    images = dict(np.load(folder / "images.npz"))
-    network = _network(library, name).eval().double()
+    images = {key: _channels_first(batch) for key, batch in np.load(folder / "images.npz").items()}
+    network = _network(library, name).eval()
     with torch.no_grad():
         _randomise(network)
-        _settle(network, [_channels_first(batch) for batch in images.values()])
-        network.float().double()
-        answers = {key.replace("images", "logits"): network(_channels_first(batch)) for key, batch in images.items()}
+        _settle(network, list(images.values()))
+        network.to(precision)
+        answers = {key.replace("images", "logits"): network(batch.to(precision)) for key, batch in images.items()}
     np.savez(folder / "logits.npz", **{key: logits.numpy() for key, logits in answers.items()})
     state = {key: tensor.contiguous() for key, tensor in network.float().state_dict().items()}
     if library == "timm":
@@ -94,8 +95,8 @@ def _settle(network: nn.Module, batches: list[torch.Tensor]) -> None:
 
 
 def _channels_first(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(images).double().permute(0, 3, 1, 2).contiguous()
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), getattr(torch, sys.argv[4]))
