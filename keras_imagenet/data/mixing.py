@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet.data.augment.erasing import erase
+from keras_imagenet.data.augment.rectangles import replaced, sides
 from keras_imagenet.data.augment.seeds import fold
 from keras_imagenet.settings import AugmentSettings
 
@@ -105,14 +106,14 @@ def mix(
         active &= (weights > 0) & (_partners(weights) > 0)
     blend_share = _beta(draws[:, 2], mixup_alpha) if mixup_alpha else tf.ones_like(draws[:, 2])
     cut_share = _beta(draws[:, 2], cutmix_alpha) if cutmix_alpha else tf.ones_like(draws[:, 2])
-    mask, cut_share = _rectangles(cut_share, draws[:, 3:], height, width)
+    in_rows, in_columns, cut_share = _rectangles(cut_share, draws[:, 3:], (height, width))
     blend_share = tf.where(active & ~cuts, blend_share, 1.0)
-    mask = mask & (active & cuts)[:, tf.newaxis, tf.newaxis]
+    in_rows &= (active & cuts)[:, tf.newaxis]
     cut_share = tf.where(active & cuts, cut_share, 1.0)
 
     other = _partners(images)
     share = tf.cast(blend_share, images.dtype)[:, tf.newaxis, tf.newaxis, tf.newaxis]
-    images = tf.where(mask[..., tf.newaxis], other, share * images + (1 - share) * other)
+    images = replaced(share * images + (1 - share) * other, in_rows, in_columns, other)
     share = tf.cast(blend_share * cut_share, targets.dtype)[:, tf.newaxis]  # one of the two is 1
     return images, share * targets + (1 - share) * _partners(targets)
 
@@ -135,19 +136,15 @@ def _draws(seeds: tf.Tensor, mode: str) -> tf.Tensor:
     return tf.reshape(groups, (-1, 5))
 
 
-def _rectangles(share: tf.Tensor, middles: tf.Tensor, height: int, width: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Rectangles of area 1 - share, bool [b, h, w], and the share of what remains after the border has cut them off."""
-    size = tf.sqrt(1 - share)[:, tf.newaxis] * tf.constant([height, width], tf.float32)
-    half = tf.floor(tf.floor(size) / 2)
-    middle = tf.floor(middles * tf.constant([height, width], tf.float32))
-    limits = tf.constant([height, width], tf.float32)
+def _rectangles(share: tf.Tensor, middles: tf.Tensor, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Rectangles of area 1 - share, as rows bool [b, h] and columns [b, w], and the share of what remains after the border
+    has cut them off."""
+    limits = tf.constant(size, tf.float32)
+    half = tf.floor(tf.floor(tf.sqrt(1 - share)[:, tf.newaxis] * limits) / 2)
+    middle = tf.floor(middles * limits)
     start = tf.clip_by_value(middle - half, 0.0, limits)
     stop = tf.clip_by_value(middle + half, 0.0, limits)
-    rows, columns = tf.range(float(height)), tf.range(float(width))
-    in_rows = (rows >= start[:, :1]) & (rows < stop[:, :1])
-    in_columns = (columns >= start[:, 1:]) & (columns < stop[:, 1:])
-    mask = in_rows[:, :, tf.newaxis] & in_columns[:, tf.newaxis, :]
-    return mask, 1 - tf.reduce_prod(stop - start, axis=1) / (height * width)
+    return *sides(start, stop, size), 1 - tf.reduce_prod(stop - start, axis=1) / (size[0] * size[1])
 
 
 def _beta(uniform: tf.Tensor, alpha: float) -> tf.Tensor:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import tensorflow as tf
 
+from keras_imagenet.data.augment.rectangles import replaced, sides
 from keras_imagenet.data.augment.seeds import fold
 
 Mode = Literal["zero", "const", "rand", "pixel"]
@@ -45,7 +46,7 @@ def erase(
         acts = active & (number < rectangles)
         in_rows, in_columns = _rectangles((height, width), draws[:, number + 1], area, aspect, rectangles)
         content = _content(images, acts, seeds, number, mode)
-        images = _replaced(images, in_rows & acts[:, tf.newaxis], in_columns, content)
+        images = replaced(images, in_rows & acts[:, tf.newaxis], in_columns, content)
     return images
 
 
@@ -76,12 +77,7 @@ def _rectangles(
     extent = tf.gather(sizes, tf.argmax(fits, axis=1), batch_dims=1)
     extent *= tf.cast(tf.reduce_max(fits, axis=1, keepdims=True), tf.float32)
     start = tf.floor(draws[:, -2:] * (whole - extent + 1))
-    stop = start + extent
-    rows, columns = (tf.range(float(side)) for side in size)
-    return (
-        (rows >= start[:, :1]) & (rows < stop[:, :1]),
-        (columns >= start[:, 1:]) & (columns < stop[:, 1:]),
-    )
+    return sides(start, start + extent, size)
 
 
 def _content(images: tf.Tensor, acts: tf.Tensor, seeds: tf.Tensor, number: int, mode: Mode) -> tf.Tensor:
@@ -97,16 +93,3 @@ def _content(images: tf.Tensor, acts: tf.Tensor, seeds: tf.Tensor, number: int, 
 
     noise = tf.map_fn(of_example, (seeds, acts), fn_output_signature=tf.TensorSpec(shape, tf.float32))
     return tf.cast(noise, images.dtype)
-
-
-def _replaced(images: tf.Tensor, in_rows: tf.Tensor, in_columns: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
-    """Images with the content where both row and column say so.
-
-    By rows of all channels, [b, h, w c]: broadcasting along three channels costs TensorFlow five times as much.
-    """
-    batch, height, width, channels = tf.shape(images)[0], *images.shape[1:]
-    rows = (batch, height, width * channels)
-    mask = in_rows[:, :, tf.newaxis] & tf.repeat(in_columns, channels, axis=1)[:, tf.newaxis]
-    if content.shape.rank:
-        content = tf.reshape(tf.broadcast_to(content, tf.shape(images)), rows)
-    return tf.reshape(tf.where(mask, content, tf.reshape(images, rows)), (batch, height, width, channels))

@@ -109,7 +109,7 @@ def shear_x(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
 
 def shear_y(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
     """Shift each column by the argument times its distance from the left."""
-    return _turned(affine.shear(_turned(image), argument, fill))
+    return _transposed(affine.shear(_transposed(image), argument, fill))
 
 
 def translate_x(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
@@ -127,7 +127,7 @@ def rotate(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
     return affine.transform(image, affine.rotate(argument * (math.pi / 180), tf.shape(image)), fill)
 
 
-def _turned(image: tf.Tensor) -> tf.Tensor:
+def _transposed(image: tf.Tensor) -> tf.Tensor:
     """Rows as columns."""
     return tf.transpose(image, (1, 0, 2))
 
