@@ -161,7 +161,7 @@ def quality(photos: str, kernel: str) -> str:
         scale = short / min(image.size)
         size = [short if side == min(image.size) else int(side * scale) for side in image.size]
         left, top = (round((side - preset.size[0]) / 2) for side in size)
-        crop = images.evaluation_crop(path.read_bytes(), preset).numpy().astype(float)
+        crop = images.evaluation_crops([path.read_bytes()], preset)[0].numpy().astype(float)
         for name, errors in found.items():
             resized = image.resize(size, getattr(Image.Resampling, name.upper()))
             expected = np.asarray(resized.crop((left, top, left + preset.size[1], top + preset.size[0])))

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.data import augment, images, order
+from keras_imagenet.data import order
+from keras_imagenet.data.pipeline import group_size, variation
 from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources import Source
 from keras_imagenet.settings import AugmentSettings
@@ -89,43 +90,51 @@ def plot(result: dict, path: Path) -> None:
 
 
 def stages(source: Source, preset: Preset, settings: AugmentSettings, training: bool) -> dict[str, Callable]:
-    """From each stage's name to a function of (index, seed) that goes as far as that stage."""
-    layers = augment.build(settings, preset) if training else []
-    crop = settings.random_resized_crop if training else None
+    """From each stage's name to a function of (indices [n], seeds [n, 2]) that goes as far as that stage."""
+    vary = variation(settings if training else AugmentSettings(), preset)
+    crop = variation(AugmentSettings(random_resized_crop=settings.random_resized_crop if training else None), preset)
 
-    def decode(index: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        image = source.read(index)
-        if crop is None:
-            return images.evaluation_crop(image, preset)
-        return images.random_resized_crop(image, seed, preset, crop.scale, crop.ratio)
+    def read(indices: tf.Tensor, seeds: tf.Tensor) -> list[tf.Tensor]:
+        return [source.read(index) for index in tf.unstack(indices)]
 
-    def vary(index: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        example = {"images": decode(index, seed), "seeds": seed}
-        for layer in layers:
-            example = layer(example)
-        return example["images"]
+    def decode(indices: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+        return crop(read(indices, seeds), {"seeds": seeds})["images"]
 
-    return {"read": lambda index, seed: source.read(index), "decode": decode, "augment": vary, "batch": vary}
+    def whole(indices: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+        return vary(read(indices, seeds), {"seeds": seeds})["images"]
+
+    return {"read": read, "decode": decode, "augment": whole, "batch": whole}
 
 
 def stream(step: Callable, source: Source, batch_size: int, threads: int, seed: int, stage: str) -> tf.data.Dataset:
     """Endless; an item is a batch of images, or for the stages before it as many images' work without their pixels."""
+    group = group_size(batch_size)
     plan = order.training_plan(0, max(batch_size, len(source.labels)), len(source.labels), seed)
     rows = tf.data.Dataset.from_tensor_slices((plan.indices, plan.seeds.astype(np.int32))).repeat()
 
-    def act(index: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        result = step(index, seed)
+    def act(indices: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+        result = step(indices, seeds)
         if stage == "batch":
             return result
-        # One value that depends on the pixels: a size is known without them, and TensorFlow would leave the work out.
-        return (
-            tf.strings.length(result) if result.dtype == tf.string else tf.cast(tf.reshape(result, (-1,))[0], tf.int32)
-        )
+        # Values that depend on the pixels: a size is known without them, and TensorFlow would leave the work out.
+        if stage == "read":
+            return tf.stack([_first_value(image) for image in result])
+        return tf.cast(tf.reshape(result, (group, -1))[:, 0], tf.int32)
 
-    batches = rows.map(act, num_parallel_calls=threads, deterministic=True).batch(batch_size).prefetch(2)
+    def joined(groups: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(groups, (batch_size, *groups.shape[2:]))
+
+    groups = rows.batch(group, drop_remainder=True).map(act, num_parallel_calls=threads, deterministic=True)
+    batches = groups.batch(batch_size // group, drop_remainder=True).map(joined).prefetch(2)
     options = tf.data.Options()
     options.threading.private_threadpool_size = max(threads, 2)
     return batches.with_options(options)
+
+
+def _first_value(image: tf.Tensor) -> tf.Tensor:
+    if image.dtype == tf.string:
+        return tf.strings.length(image)
+    return tf.cast(tf.reshape(image, (-1,))[0], tf.int32)
 
 
 def seconds_per_image(batches: Iterator[tf.Tensor], batch_size: int, seconds: float) -> float:

@@ -1,13 +1,14 @@
 """Source, order, images and augmentation, as one tf.data pipeline that starts at any step in constant time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import tensorflow as tf
 
 from keras_imagenet.data import augment, images, order
-from keras_imagenet.data.augment import stock
+from keras_imagenet.data.augment import flip, stock
+from keras_imagenet.data.augment.seeds import fold
 from keras_imagenet.data.balance import balanced
 from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources import Source
@@ -18,6 +19,9 @@ from keras_imagenet.settings import AugmentSettings
 Example = dict[str, tf.Tensor]
 PlanOf = Callable[[int], order.Plan]
 Report = Callable[[str, str], None]
+
+GROUP = 8
+"""Examples that go through the pipeline together, at most: what is done for all of them at once costs a share of it each."""
 
 
 def training_stream(
@@ -44,32 +48,49 @@ def training_stream(
     that do not exist, DataError for balance where a class has no example.
     """
     draw = balanced(source.labels, source.classes, balance) if balance else order.examples
-    layers = augment.build(settings, preset)
+    vary = variation(settings, preset)
     stock_layers = stock.build(settings.keras_cv)
-    crop = settings.random_resized_crop
 
     @tf.function(reduce_retracing=True)
-    def example(row: Example) -> Example:
-        image = source.read(row["index"])
-        if crop is not None:
-            image = images.random_resized_crop(image, row["seeds"], preset, crop.scale, crop.ratio)
-        else:
-            image = images.evaluation_crop(image, preset)
-        example = {"images": image, **{name: row[name] for name in ("labels", "weights", "seeds", "epochs")}}
-        for layer in layers:
-            example = layer(example)
-        return example
+    def examples(rows: Example) -> Example:
+        read = [source.read(index) for index in tf.unstack(rows["index"])]
+        return vary(read, {name: rows[name] for name in ("labels", "weights", "seeds", "epochs")})
 
     def plan_of(step: int, worker: int, workers: int) -> order.Plan:
         return order.training_plan(step, batch_size, len(source), seed, worker, workers, repeats=repeats, draw=draw)
 
     def opened(step: int, plan: PlanOf, rows: int) -> tf.data.Dataset:
-        batches = _batches(tf.data.Dataset.range(step, np.iinfo(np.int64).max), source, plan, example, rows, threads)
+        batches = _batches(tf.data.Dataset.range(step, np.iinfo(np.int64).max), source, plan, examples, rows, threads)
         for layer in stock_layers:
             batches = batches.map(partial(_apply_stock, layer))
         return batches
 
     return Stream(source, batch_size, plan_of, opened, strategy, report, step=first_step, unreadable=unreadable)
+
+
+def variation(settings: AugmentSettings, preset: Preset) -> Callable[[Sequence[tf.Tensor], Example], Example]:
+    """What training does to n images, encoded or uint8 [h, w, c], up to what stock layers do, as a function.
+
+    It takes the images and their rows, of which seeds, int32 [n, 2], are needed, and adds to the rows what comes of the
+    images: uint8 [n, height, width, channels].
+    """
+    crop = settings.random_resized_crop
+    # Mirrored while it is resampled, an image takes no time for it.
+    mirrors = crop is not None and settings.flip == "horizontal" and not settings.pad_crop
+    layers = augment.build(settings.model_copy(update={"flip": "none"}) if mirrors else settings, preset)
+
+    def vary(read: Sequence[tf.Tensor], rows: Example) -> Example:
+        if crop is not None:
+            mirrored = flip.mirrored(fold(rows["seeds"], "flip")) if mirrors else None
+            pixels = images.random_resized_crops(read, rows["seeds"], preset, crop.scale, crop.ratio, mirrored)
+        else:
+            pixels = images.evaluation_crops(read, preset)
+        group = {"images": pixels, **rows}
+        for layer in layers:
+            group = layer(group)
+        return group
+
+    return vary
 
 
 def evaluation_stream(
@@ -82,17 +103,17 @@ def evaluation_stream(
     answers = {} if source.answers is None else {"answers": held(source.answers)}
 
     @tf.function(reduce_retracing=True)
-    def example(row: Example) -> Example:
-        image = images.evaluation_crop(source.read(row["index"]), preset)
-        known = {name: of(row["index"]) for name, of in answers.items()}
-        return {"images": image, "labels": row["labels"], "weights": row["weights"], **known}
+    def examples(rows: Example) -> Example:
+        pixels = images.evaluation_crops([source.read(index) for index in tf.unstack(rows["index"])], preset)
+        known = {name: of(rows["index"]) for name, of in answers.items()}
+        return {"images": pixels, "labels": rows["labels"], "weights": rows["weights"], **known}
 
     def plan_of(step: int, worker: int, workers: int) -> order.Plan:
         return order.evaluation_plan(step, batch_size, len(source), replica=worker, replicas=workers)
 
     def opened(step: int, plan: PlanOf, rows: int) -> tf.data.Dataset:
         steps = tf.data.Dataset.range(step, order.evaluation_steps(len(source), batch_size))
-        return _batches(steps, source, plan, example, rows, threads)
+        return _batches(steps, source, plan, examples, rows, threads)
 
     return Stream(source, batch_size, plan_of, opened, strategy, report)
 
@@ -101,31 +122,41 @@ def _batches(
     steps: tf.data.Dataset,
     source: Source,
     plan_of: PlanOf,
-    example: Callable[[Example], Example],
+    examples: Callable[[Example], Example],
     rows: int,
     threads: int,
 ) -> tf.data.Dataset:
-    """Batches of `rows` rows: the plan of each step is made in Python, once a batch; all the rest is TensorFlow's."""
+    """Batches of `rows` rows: the plan of each step is made in Python, once a batch; then a group of rows is one call."""
+    group = group_size(rows)
 
     def planned(step: np.ndarray) -> tuple[np.ndarray, ...]:
         plan = plan_of(int(step))
-        return plan.indices, source.labels[plan.indices], plan.weights, plan.seeds, plan.epochs.astype(np.int32)
+        parts = (plan.indices, source.labels[plan.indices], plan.weights, plan.seeds, plan.epochs.astype(np.int32))
+        return tuple(part.reshape(-1, group, *part.shape[1:]) for part in parts)
 
-    def plan_rows(step: tf.Tensor) -> Example:
+    def plan_groups(step: tf.Tensor) -> Example:
         kinds = (tf.int64, tf.int32, tf.float32, tf.int32, tf.int32)
         index, labels, weights, seeds, epochs = tf.numpy_function(planned, [step], kinds, stateful=False)
-        shapes = {"index": [None], "labels": [None], "weights": [None], "seeds": [None, 2], "epochs": [None]}
         values = {"index": index, "labels": labels, "weights": weights, "seeds": seeds, "epochs": epochs}
-        return {name: tf.ensure_shape(values[name], shape) for name, shape in shapes.items()}
+        more = {"seeds": (2,)}
+        return {name: tf.ensure_shape(value, (None, group, *more.get(name, ()))) for name, value in values.items()}
 
-    dataset = steps.map(plan_rows).prefetch(2).unbatch()
-    dataset = dataset.map(example, num_parallel_calls=threads, deterministic=True)
-    dataset = dataset.batch(rows, drop_remainder=True)
+    def joined(groups: Example) -> Example:
+        return {name: tf.reshape(value, (rows, *value.shape[2:])) for name, value in groups.items()}
+
+    dataset = steps.map(plan_groups).prefetch(2).unbatch()
+    dataset = dataset.map(examples, num_parallel_calls=threads, deterministic=True)
+    dataset = dataset.batch(rows // group, drop_remainder=True).map(joined)
     options = tf.data.Options()
     options.deterministic = True
     options.threading.private_threadpool_size = max(threads, 2)
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.with_options(options)
+
+
+def group_size(rows: int) -> int:
+    """How many of a batch's rows are read, cut and augmented in one call: the largest divisor of up to GROUP."""
+    return next(size for size in range(GROUP, 0, -1) if rows % size == 0)
 
 
 def _apply_stock(layer: Callable, batch: Example) -> Example:

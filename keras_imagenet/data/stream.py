@@ -1,5 +1,6 @@
 """Batches that survive unreadable images: each is named, counted, given weight 0, and the stream goes on where it was."""
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -48,12 +49,15 @@ class Stream:
         self._strategy = strategy
         self._report = report
         self._worker = (0, 1)
+        # While Python shuts down, a thread of the pipeline that calls it waits for ever, and the iterator's end for that thread.
+        self._open: list[Iterator[Mapping[str, Any]]] = []
+        weakref.finalize(self, self._open.clear)
         self.seek(step)
 
     def seek(self, step: int) -> None:
         """Go on from a step, in constant time."""
         self.step = step
-        self._batches: Iterator[Mapping[str, Any]] | None = None  # opened when the first batch is asked for
+        self._open.clear()  # opened when the first batch is asked for
 
     def of_worker(self, context: tf.distribute.InputContext) -> tf.data.Dataset:
         """What the replicas of one worker get from the current step on, one replica's batch after the other.
@@ -77,9 +81,9 @@ class Stream:
         """The next global batch. Raises DataError where no example at all is readable."""
         while True:
             try:
-                if self._batches is None:
-                    self._batches = iter(self._strategy.distribute_datasets_from_function(self.of_worker))
-                batch = next(self._batches)
+                if not self._open:
+                    self._open.append(iter(self._strategy.distribute_datasets_from_function(self.of_worker)))
+                batch = next(self._open[0])
             except UNREADABLE_ERRORS as error:
                 if not self._find_unreadable():
                     raise DataError(

@@ -40,7 +40,7 @@ class ServedClassifier(tf.Module):
     def _image_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         shape = tf.TensorSpec(self._preset.input_shape, tf.uint8)
         crops = tf.map_fn(
-            lambda encoded: images.evaluation_crop(encoded, self._preset), image_bytes, fn_output_signature=shape
+            lambda encoded: images.servable_evaluation_crop(encoded, self._preset), image_bytes, fn_output_signature=shape
         )
         return self._answer(crops)
 
@@ -82,8 +82,8 @@ def compare(network: keras.Model, preset: Preset, version: Path) -> float:
     height, width = (side * 3 // 2 + 7 for side in preset.size)
     waves = np.sin(np.linspace(0, 9, height)[:, None, None] + np.linspace(0, 7, width)[None, :, None] + np.arange(3))
     encoded = tf.io.encode_jpeg(np.uint8(127.5 + 120 * waves)).numpy()
-    crop = images.evaluation_crop(tf.constant(encoded), preset)
-    logits = network(normalise(crop[None], preset), training=False)
+    crops = images.evaluation_crops([tf.constant(encoded)], preset)
+    logits = network(normalise(crops, preset), training=False)
     ours = np.sort(tf.nn.softmax(logits).numpy()[0])[::-1]
     answer = json.loads(
         subprocess.run(

@@ -39,7 +39,7 @@ def probabilities(network: keras.Model, preset: Preset, encoded: Sequence[bytes]
 
     Raises tf.errors.InvalidArgumentError for one that cannot be decoded.
     """
-    crops = tf.stack([images.evaluation_crop(tf.constant(content), preset) for content in encoded])
+    crops = images.evaluation_crops([tf.constant(content) for content in encoded], preset)
     return tf.nn.softmax(network(normalise(crops, preset), training=False)).numpy()
 
 

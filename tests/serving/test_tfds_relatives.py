@@ -124,7 +124,7 @@ def answers(run: RunFolder, read: Callable, n: int) -> np.ndarray:
     from keras_imagenet.data.preset import normalise
 
     network = keras.saving.load_model(run.model_file)
-    crops = [images.evaluation_crop(read(tf.constant(i, tf.int64)), run.preset) for i in range(n)]
+    crops = list(images.evaluation_crops([read(tf.constant(i, tf.int64)) for i in range(n)], run.preset))
     return network(normalise(tf.stack(crops), run.preset)).numpy()
 
 

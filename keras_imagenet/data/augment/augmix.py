@@ -56,13 +56,19 @@ def augmix(
 def with_views(
     example: dict[str, tf.Tensor], mixed: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 ) -> dict[str, tf.Tensor]:
-    """An example of images uint8 [h, w, c] and seeds int32 [2], and beside it two AugMixes of its image for a consistency loss.
+    """Examples of images uint8 [n, h, w, c] and seeds int32 [n, 2], and beside each two AugMixes of it for a consistency loss.
 
-    mixed: augmix of an image and a seed. views: uint8 [2, h, w, c], of which the first is what augmix alone would give.
+    mixed: augmix of an image and a seed. views: uint8 [n, 2, h, w, c], of which the first is what augmix alone would give.
     """
-    image, seed = example["images"], fold(example["seeds"], "augmix")
-    views = [tf.ensure_shape(mixed(image, own), image.shape) for own in (seed, tf.random.fold_in(seed, 1))]
-    return {**example, "views": tf.stack(views)}
+
+    def of_one(row: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        image, seed = row
+        views = [tf.ensure_shape(mixed(image, own), image.shape) for own in (seed, tf.random.fold_in(seed, 1))]
+        return tf.stack(views)
+
+    images, seeds = example["images"], fold(example["seeds"], "augmix")
+    shape = tf.TensorSpec((2, *images.shape[1:]), tf.uint8)
+    return {**example, "views": tf.map_fn(of_one, (images, seeds), fn_output_signature=shape)}
 
 
 def augmix_weights(seed: tf.Tensor, width: int, alpha: float) -> tf.Tensor:

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from keras_imagenet.data.augment.seeds import uniform
+
 
 def flip(image: tf.Tensor, seed: tf.Tensor, horizontally: bool, vertically: bool) -> tf.Tensor:
     """Mirror an image [h, w, c] along each named axis with probability 1/2; seed int32 [2]."""
@@ -12,3 +14,8 @@ def flip(image: tf.Tensor, seed: tf.Tensor, horizontally: bool, vertically: bool
         upright = image
         image = tf.cond(draws[1] < 0.5, lambda: tf.reverse(upright, (0,)), lambda: upright)
     return image
+
+
+def mirrored(seeds: tf.Tensor) -> tf.Tensor:
+    """Which of the examples with these seeds, int32 [n, 2], `flip` mirrors left to right: bool [n]."""
+    return uniform(seeds, 2)[:, 0] < 0.5

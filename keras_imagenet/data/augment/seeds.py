@@ -13,3 +13,12 @@ def fold(seed: tf.Tensor, name: str | int) -> tf.Tensor:
     tf.random.fold_in costs six: examples' seeds are hashes (data/order.py), and TensorFlow scrambles a seed before it draws.
     """
     return seed + tf.constant(struct.unpack("<2i", blake2b(str(name).encode(), digest_size=8).digest()))
+
+
+def uniform(seeds: tf.Tensor, count: int) -> tf.Tensor:
+    """What tf.random.stateless_uniform((count,), seed) draws for each of seeds, int32 [n, 2]: float32 [n, count] in 0..1.
+
+    The bare operation: one instead of five an example.
+    """
+    rows = tf.unstack(seeds)
+    return tf.stack([tf.raw_ops.StatelessRandomUniform(shape=(count,), seed=row, dtype=tf.float32) for row in rows])

@@ -1,8 +1,15 @@
-"""Encoded bytes to crops, in TensorFlow operations: one graph for training's end, evaluation and the SavedModel."""
+"""Encoded bytes to crops: for training's end, evaluation and prediction together, and the same pixels for the SavedModel."""
 
-from keras_imagenet.data.images.crops import evaluation_crop, random_resized_crop
+from keras_imagenet.data.images.crops import evaluation_crops, random_resized_crops, servable_evaluation_crop
 from keras_imagenet.data.images.declared import MAXIMUM_PIXELS
 from keras_imagenet.data.images.decoding import decode
 from keras_imagenet.data.images.faults import fault
 
-__all__ = ["MAXIMUM_PIXELS", "decode", "evaluation_crop", "fault", "random_resized_crop"]
+__all__ = [
+    "MAXIMUM_PIXELS",
+    "decode",
+    "evaluation_crops",
+    "fault",
+    "random_resized_crops",
+    "servable_evaluation_crop",
+]

@@ -1,160 +1,165 @@
 """Which part of an image the network sees, and that part alone decoded and resampled."""
 
 import math
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import tensorflow as tf
 
-from keras_imagenet.data.augment.seeds import fold
-from keras_imagenet.data.images.branches import apart
-from keras_imagenet.data.images.decoding import decode, on_format
-from keras_imagenet.data.images.jpeg import Cut, Place, cut_jpeg, cut_upright_jpeg, starts_with_tables, within
+from keras_imagenet.data.augment.seeds import fold, uniform
+from keras_imagenet.data.images.compiled_resample import resample_each
+from keras_imagenet.data.images.decoding import decode
 from keras_imagenet.data.images.resample import margin, resample
+from keras_imagenet.data.images.seen import Seen, look_at, pixels_of
 from keras_imagenet.data.preset import Preset
 
 _ATTEMPTS = 10
 
+Resampling = Callable[..., tf.Tensor]
+"""resample_each, or what computes the same in TensorFlow's operations."""
+
 
 @tf.autograph.experimental.do_not_convert
-def evaluation_crop(image: tf.Tensor, preset: Preset) -> tf.Tensor:
-    """What evaluation, prediction and the SavedModel see of an image.
+def evaluation_crops(images: Sequence[tf.Tensor], preset: Preset) -> tf.Tensor:
+    """What evaluation, prediction and the SavedModel see of images.
 
     fit=crop resizes until the short side is size / crop_fraction and cuts the centre, as torchvision's Resize and
     CenterCrop do; fit=pad resizes until the image fits and adds borders of the mean's colour; fit=squash ignores the
     aspect.
 
     Args:
-        image: string scalar of encoded bytes, or uint8 [h, w, c].
+        images: n string scalars of encoded bytes, or n images uint8 [h, w, c].
         preset: size, channels, fit, crop_fraction, kernel and antialias.
 
     Returns:
-        uint8 [height, width, channels].
+        uint8 [n, height, width, channels].
 
     Raises:
         tf.errors.InvalidArgumentError: the bytes cannot be decoded.
     """
-    if preset.fit == "pad":
-        return _padded(image, preset)
-
-    def place(size: tf.Tensor, cut: Cut) -> tf.Tensor:
-        box = _evaluation_box(size, preset)
-        if preset.kernel != "area":
-            return cut(*_around(box, size, preset))
-        # Averages are taken of whole pixels, which is twice as fast and moves the border by half a pixel at most.
-        return tf.cond(
-            tf.reduce_all(box[2:] >= preset.size),
-            lambda: cut(tf.cast(tf.round(box), tf.int32), None),
-            apart(lambda: cut(*_around(box, size, preset))),
-        )
-
-    return _cut(image, preset, place)
+    return _evaluation_crops([tf.convert_to_tensor(image) for image in images], preset, resample_each)
 
 
 @tf.autograph.experimental.do_not_convert
-def random_resized_crop(
-    image: tf.Tensor,
-    seed: tf.Tensor,
+def servable_evaluation_crop(image: tf.Tensor, preset: Preset) -> tf.Tensor:
+    """The same pixels of one image, uint8 [height, width, channels], in operations that a SavedModel can hold."""
+    return _evaluation_crops([tf.convert_to_tensor(image)], preset, _resampled_by_tensorflow)[0]
+
+
+@tf.autograph.experimental.do_not_convert
+def random_resized_crops(
+    images: Sequence[tf.Tensor],
+    seeds: tf.Tensor,
     preset: Preset,
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    mirrored: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """A random part of an image, resized (arXiv:1409.4842 section 6, with torchvision's way of drawing).
+    """A random part of each image, resized (arXiv:1409.4842 section 6, with torchvision's way of drawing).
 
     The area's share is uniform in `scale`, the aspect log-uniform in `ratio`; of ten draws the first that lies within
     the image counts, else the largest centre crop whose aspect is allowed.
 
     Args:
-        image: string scalar of encoded bytes, or uint8 [h, w, c].
-        seed: int32 [2], the example's seed.
+        images: n string scalars of encoded bytes, or n images uint8 [h, w, c].
+        seeds: int32 [n, 2], the examples' seeds.
         preset: size, channels, kernel and antialias.
         scale: range of the crop's share of the image's area.
         ratio: range of width / height.
+        mirrored: bool [n], whose results are to be mirrored left to right, which costs nothing here; None for nobody's.
 
     Returns:
-        uint8 [height, width, channels].
+        uint8 [n, height, width, channels].
 
     Raises:
         tf.errors.InvalidArgumentError: the part cannot be decoded.
     """
-    seed = fold(seed, "random_resized_crop")
-    return _cut(image, preset, lambda size, cut: cut(random_box(size, seed, scale, ratio), None))
+    seen = look_at([tf.convert_to_tensor(image) for image in images])
+    windows = random_boxes(seen.sizes, fold(seeds, "random_resized_crop"), scale, ratio)
+    resampling = partial(resample_each, mirrored=mirrored)
+    return _cut(seen, windows, tf.cast(windows, tf.float64), preset, resampling)
 
 
-def random_box(size: tf.Tensor, seed: tf.Tensor, scale: tuple[float, float], ratio: tuple[float, float]) -> tf.Tensor:
-    """The box of random_resized_crop: int32 [4] (top, left, height, width) in an image of `size` int32 [2]."""
-    whole = tf.cast(size, tf.float32)
-    draws = tf.random.stateless_uniform((2 * _ATTEMPTS + 2,), seed)
-    shares = scale[0] + (scale[1] - scale[0]) * draws[:_ATTEMPTS]
+def random_boxes(
+    sizes: tf.Tensor, seeds: tf.Tensor, scale: tuple[float, float], ratio: tuple[float, float]
+) -> tf.Tensor:
+    """The boxes of random_resized_crops: int32 [n, 4] (top, left, height, width) in images of sizes int32 [n, 2]."""
+    wholes = tf.cast(sizes, tf.float32)
+    draws = uniform(seeds, 2 * _ATTEMPTS + 2)
+    shares = scale[0] + (scale[1] - scale[0]) * draws[:, :_ATTEMPTS]
     logarithms = math.log(ratio[0]), math.log(ratio[1])
-    aspects = tf.exp(logarithms[0] + (logarithms[1] - logarithms[0]) * draws[_ATTEMPTS:-2])
-    areas = shares * tf.reduce_prod(whole)
-    sizes = tf.round(tf.sqrt(tf.stack((areas / aspects, areas * aspects), axis=1)))  # [attempts, 2]
-    fits = tf.reduce_all((sizes > 0) & (sizes <= whole), axis=1)
-    centre = tf.clip_by_value(tf.round(whole[::-1] * [1 / ratio[0], ratio[1]]), 1.0, whole)
-    found = tf.reduce_any(fits)
-    chosen = tf.where(found, sizes[tf.argmax(tf.cast(fits, tf.int32))], centre)
-    room = whole - chosen
-    corner = tf.minimum(tf.floor(tf.where(found, draws[-2:] * (room + 1), room / 2)), room)
-    return tf.cast(tf.concat((corner, chosen), axis=0), tf.int32)
+    aspects = tf.exp(logarithms[0] + (logarithms[1] - logarithms[0]) * draws[:, _ATTEMPTS:-2])
+    areas = shares * tf.reduce_prod(wholes, axis=1, keepdims=True)
+    extents = tf.round(tf.sqrt(tf.stack((areas / aspects, areas * aspects), axis=2)))  # [n, attempts, 2]
+    fits = tf.reduce_all((extents > 0) & (extents <= wholes[:, tf.newaxis]), axis=2)
+    centre = tf.clip_by_value(tf.round(wholes[:, ::-1] * [1 / ratio[0], ratio[1]]), 1.0, wholes)
+    found = tf.reduce_any(fits, axis=1, keepdims=True)
+    first = tf.gather(extents, tf.argmax(tf.cast(fits, tf.int32), axis=1), batch_dims=1)
+    chosen = tf.where(found, first, centre)
+    room = wholes - chosen
+    corner = tf.minimum(tf.floor(tf.where(found, draws[:, -2:] * (room + 1), room / 2)), room)
+    return tf.cast(tf.concat((corner, chosen), axis=1), tf.int32)
 
 
-def _evaluation_box(size: tf.Tensor, preset: Preset) -> tf.Tensor:
-    """The centre crop as a box of the image before resizing: float64 [4]; `size` is int32 [2]."""
-    whole = tf.cast(size, tf.float64)
+def _evaluation_crops(images: list[tf.Tensor], preset: Preset, resampling: Resampling) -> tf.Tensor:
+    if all(_shown_as_it_is(image, preset) for image in images):
+        return _channels(tf.stack(images), preset)
+    if preset.fit == "pad":
+        return tf.stack([_padded(image, preset, resampling) for image in images])
+    seen = look_at(images)
+    boxes = _evaluation_boxes(seen.sizes, preset)
+    # Where an image is resized and then cut, pixels around the box count too.
+    around = margin(boxes, preset.size, preset.kernel, preset.antialias)
+    start = tf.maximum(tf.cast(tf.floor(boxes[:, :2]), tf.int32) - around, 0)
+    stop = tf.minimum(tf.cast(tf.math.ceil(boxes[:, :2] + boxes[:, 2:]), tf.int32) + around, seen.sizes)
+    return _cut(seen, tf.concat((start, stop - start), axis=1), boxes, preset, resampling)
+
+
+def _shown_as_it_is(image: tf.Tensor, preset: Preset) -> bool:
+    """Whether the crop is known to be the whole image, of the size it has."""
+    uncut = preset.fit != "crop" or preset.crop_fraction == 1
+    return image.dtype != tf.string and uncut and tuple(image.shape[:2]) == tuple(preset.size)
+
+
+def _evaluation_boxes(sizes: tf.Tensor, preset: Preset) -> tf.Tensor:
+    """The centre crops as boxes of the images before resizing: float64 [n, 4]; `sizes` is int32 [n, 2]."""
+    wholes = tf.cast(sizes, tf.float64)
     if preset.fit == "squash":
-        return tf.concat((tf.zeros(2, tf.float64), whole), axis=0)
+        return tf.concat((tf.zeros_like(wholes), wholes), axis=1)
     # The resized image has whole numbers of pixels: one side is `short`, the other, rounded down, no less than that.
     short = tf.constant([int(side / preset.crop_fraction) for side in preset.size])
-    resized = tf.maximum(tf.maximum(size * short[::-1] // size[::-1], short), preset.size)
+    resized = tf.maximum(tf.maximum(sizes * short[::-1] // sizes[:, ::-1], short), preset.size)
     corner = tf.round(tf.cast(resized - preset.size, tf.float64) / 2)
-    per_pixel = whole / tf.cast(resized, tf.float64)
-    return tf.concat((corner * per_pixel, per_pixel * preset.size), axis=0)
+    per_pixel = wholes / tf.cast(resized, tf.float64)
+    return tf.concat((corner * per_pixel, per_pixel * preset.size), axis=1)
 
 
-def _cut(image: tf.Tensor, preset: Preset, place: Place) -> tf.Tensor:
-    """The part of an image that `place` names, decoded and resampled."""
-    resampled = partial(resample, size=preset.size, kernel=preset.kernel, antialias=preset.antialias)
-
-    def from_pixels(pixels: tf.Tensor) -> tf.Tensor:
-        def cut(window: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
-            part = pixels[window[0] : window[0] + window[2], window[1] : window[1] + window[3]]
-            return resampled(part, within(box, window))
-
-        return place(tf.shape(pixels)[:2], cut)
-
-    # An average sees each colour where it is stored; what is interpolated between is for kernels that sample points.
-    smooth_chroma = preset.kernel != "area"
-
-    def usual() -> tf.Tensor:
-        return cut_upright_jpeg(image, preset.size, place, resampled, smooth_chroma)
-
-    def any_other() -> tf.Tensor:
-        return on_format(image, lambda: cut_jpeg(image, preset.size, place, resampled, smooth_chroma), from_pixels)
-
-    image = tf.convert_to_tensor(image)
-    if image.dtype != tf.string:
-        return _channels(from_pixels(image), preset)
-    return _channels(tf.cond(starts_with_tables(image), usual, apart(any_other)), preset)
+def _cut(seen: Seen, windows: tf.Tensor, boxes: tf.Tensor, preset: Preset, resampling: Resampling) -> tf.Tensor:
+    parts, starts, boxes = pixels_of(seen, windows, boxes, preset.size, _smooth_chroma(preset))
+    return _channels(resampling(parts, starts, boxes, preset.size, preset.kernel, preset.antialias), preset)
 
 
-def _around(box: tf.Tensor, size: tf.Tensor, preset: Preset) -> tuple[tf.Tensor, tf.Tensor]:
-    """The whole pixels of an image of `size` that a box needs, and the box: where an image is resized and then cut, pixels
-    around the box count too."""
-    around = margin(box, preset.size, preset.kernel, preset.antialias)
-    start = tf.maximum(tf.cast(tf.floor(box[:2]), tf.int32) - around, 0)
-    stop = tf.minimum(tf.cast(tf.math.ceil(box[:2] + box[2:]), tf.int32) + around, size)
-    return tf.concat((start, stop - start), axis=0), box
+def _resampled_by_tensorflow(images: Sequence[tf.Tensor], starts: tf.Tensor, boxes: tf.Tensor, *how) -> tf.Tensor:
+    rows = zip(images, tf.unstack(starts), tf.unstack(boxes), strict=True)
+    return tf.stack([resample(image[:, start:], box, *how) for image, start, box in rows])
 
 
-def _padded(image: tf.Tensor, preset: Preset) -> tf.Tensor:
+def _smooth_chroma(preset: Preset) -> bool:
+    """An average sees each colour where it is stored; what is interpolated between is for kernels that sample points."""
+    return preset.kernel != "area"
+
+
+def _padded(image: tf.Tensor, preset: Preset, resampling: Resampling) -> tf.Tensor:
     """The whole image as large as it fits, in the middle, with borders of the mean's colour."""
-    image = tf.convert_to_tensor(image)
-    pixels = decode(image, smooth_chroma=preset.kernel != "area") if image.dtype == tf.string else image
+    pixels = decode(image, _smooth_chroma(preset)) if image.dtype == tf.string else image
     whole = tf.cast(tf.shape(pixels)[:2], tf.float64)
     target = tf.constant(preset.size)
     scale = tf.reduce_min(tf.cast(target, tf.float64) / whole)
     size = tf.clip_by_value(tf.cast(tf.round(whole * scale), tf.int32), 1, target)
-    inner = _channels(resample(pixels, None, size, preset.kernel, preset.antialias), preset)
+    box = tf.concat((tf.zeros_like(whole), whole), axis=0)
+    inner = _channels(
+        resampling([pixels], tf.zeros(1, tf.int32), box[tf.newaxis], size, preset.kernel, preset.antialias), preset
+    )[0]
     before = (target - size) // 2
     paddings = tf.concat((tf.stack((before, target - size - before), axis=1), [[0, 0]]), axis=0)
     colour = tf.constant([round(255 * mean) for mean in preset.mean], tf.int32)
@@ -164,7 +169,7 @@ def _padded(image: tf.Tensor, preset: Preset) -> tf.Tensor:
 
 
 def _channels(pixels: tf.Tensor, preset: Preset) -> tf.Tensor:
-    """uint8 [h, w, 1 or 3] with as many channels as the preset has; grey is ITU-R 601's luma, as Pillow rounds it."""
+    """uint8 [n, h, w, 1 or 3] with as many channels as the preset has; grey is ITU-R 601's luma, as Pillow rounds it."""
     if pixels.shape[-1] == preset.channels:
         return pixels
     if preset.channels == 3:

@@ -7,10 +7,10 @@ MAXIMUM_PIXELS = 200_000_000
 
 
 def assert_size(size: tf.Tensor) -> tf.Operation:
-    """An operation that fails where a size, int32 [2], rows may run upwards, is empty or above MAXIMUM_PIXELS."""
-    pixels = tf.abs(tf.reduce_prod(tf.cast(size, tf.int64)))
+    """An operation that fails where a size, int32 [..., 2], rows may run upwards, is empty or above MAXIMUM_PIXELS."""
+    pixels = tf.abs(tf.reduce_prod(tf.cast(size, tf.int64), axis=-1))
     # The bare operation: tf.debugging.Assert wraps it in a condition, which costs more than the test.
     return tf.raw_ops.Assert(
-        condition=(pixels > 0) & (pixels <= MAXIMUM_PIXELS),
+        condition=tf.reduce_all((pixels > 0) & (pixels <= MAXIMUM_PIXELS)),
         data=[f"declared height and width are empty or above {MAXIMUM_PIXELS} pixels:", size],
     )

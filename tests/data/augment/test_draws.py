@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_imagenet.data.augment import augmix, color, color_jitter, policies
 from keras_imagenet.data.augment.erasing import erase
-from keras_imagenet.data.images.crops import random_box
+from keras_imagenet.data.images.crops import random_boxes
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "crop_draws.npz"
 RATIO = (3 / 4, 4 / 3)
@@ -138,7 +138,7 @@ def test_rand_augment_in_torchvisions_form_draws_pairs_evenly(monkeypatch):
 
 def boxes(size: tuple[int, int], scale: tuple[float, float], count: int) -> np.ndarray:
     """Tops, lefts, heights and widths, [4, count]."""
-    return over_seeds(lambda seed: random_box(tf.constant(size), seed, scale, RATIO), count, tf.int32).T
+    return over_seeds(lambda seed: random_boxes(tf.constant([size]), seed[tf.newaxis], scale, RATIO)[0], count, tf.int32).T
 
 
 def test_crops_that_always_fit_have_the_distributions_asked_for():
