@@ -40,7 +40,9 @@ class ServedClassifier(tf.Module):
     def _image_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         shape = tf.TensorSpec(self._preset.input_shape, tf.uint8)
         crops = tf.map_fn(
-            lambda encoded: images.servable_evaluation_crop(encoded, self._preset), image_bytes, fn_output_signature=shape
+            lambda encoded: images.servable_evaluation_crop(encoded, self._preset),
+            image_bytes,
+            fn_output_signature=shape,
         )
         return self._answer(crops)
 

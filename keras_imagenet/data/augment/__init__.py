@@ -1,4 +1,4 @@
-"""Random operations on training images after the crop: functions of image and seed, wrapped as KerasCV layers."""
+"""Random operations on training images after the crop: functions of images and seeds, wrapped as KerasCV layers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def build(settings: AugmentSettings, preset: Preset) -> list[BaseImageAugmentationLayer]:
     """The layers that act on cropped images, in their order; empty, and KerasCV unloaded, where nothing is asked for.
 
-    Each is called on one example, a dict with at least images uint8 [h, w, c] and seeds int32 [2], or on a batch of
-    them, and draws from `seeds` alone. Stock KerasCV layers are not among them. With augmix.consistency the last one takes
-    single examples only and adds their views, as augmix.with_views says.
+    Each is called on one example, a dict with at least images uint8 [h, w, c] and seeds int32 [2], or on n of them, n known
+    before it runs, and draws from `seeds` alone. Stock KerasCV layers are not among them. With augmix.consistency the last
+    one adds views, as augmix.with_views says.
 
     Args:
         settings: what is asked for.

@@ -1,8 +1,11 @@
 """AutoAugment's policy for ImageNet (arXiv:1805.09501, table 9), with the strengths that torchvision gives its operations."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from keras_imagenet.data.augment import operations, policies
+from keras_imagenet.data.augment.seeds import uniform
 
 # Two operations a line, each with its probability and its strength, 0 to 9. The table's duplicates weigh double.
 SUB_POLICIES = (
@@ -35,30 +38,31 @@ SUB_POLICIES = (
 STRENGTHS = 10
 
 
-def auto_augment(image: tf.Tensor, seed: tf.Tensor, fill: operations.Fill) -> tf.Tensor:
-    """One of 25 pairs of operations, drawn evenly, on an image uint8 [h, w, c]; seed int32 [2].
+def auto_augment(images: tf.Tensor, seeds: tf.Tensor, fill: operations.Fill) -> tf.Tensor:
+    """One of 25 pairs of operations, drawn evenly, on images uint8 [n, h, w, c]; seeds int32 [n, 2].
 
     Each of the pair acts with its own probability and the pair's strength; signed operations go either way with
     probability 1/2. What has no pixels takes the fill's colour; sampling is bilinear.
     """
-    choices = auto_augment_choices(image)
+    choices = auto_augment_choices(images.shape[1:3])
+    return policies.apply(images, choices, auto_augment_draws(seeds, choices), fill)
+
+
+def auto_augment_draws(seeds: tf.Tensor, choices: list[policies.Choice]) -> policies.Draws:
+    """A pair of the choices for each of seeds int32 [n, 2]."""
     names = [choice.name for choice in choices]
     steps = [[word.split() for word in pair] for pair in SUB_POLICIES]
     index = tf.constant([[names.index(name) for name, _, _ in pair] for pair in steps])
     chance = tf.constant([[float(number) for _, number, _ in pair] for pair in steps])
     level = tf.constant([[int(number) / (STRENGTHS - 1) for _, _, number in pair] for pair in steps], tf.float32)
-    draws = tf.random.stateless_uniform((5,), seed)
-    pair = tf.cast(draws[0] * len(SUB_POLICIES), tf.int32)
-    for step in range(2):
-        chosen = tf.where(draws[1 + step] < chance[pair, step], index[pair, step], len(choices))
-        sign = tf.where(draws[3 + step] < 0.5, -1.0, 1.0)
-        image = policies.apply(image, choices, chosen, level[pair, step], sign, fill)
-    return image
+    draws = uniform(seeds, 5)
+    pair = tf.cast(draws[:, 0] * len(SUB_POLICIES), tf.int32)
+    acting = tf.where(draws[:, 1:3] < tf.gather(chance, pair), tf.gather(index, pair), len(choices))
+    return policies.Draws(acting, tf.gather(level, pair), policies.signs(draws[:, 3:]))
 
 
-def auto_augment_choices(image: tf.Tensor) -> list[policies.Choice]:
-    """The operations that the policy names, of torchvision's strengths."""
+def auto_augment_choices(size: Sequence[int]) -> list[policies.Choice]:
+    """The operations that the policy names, of torchvision's strengths; size: the images' height and width."""
     named = {word.split()[0] for pair in SUB_POLICIES for word in pair}
-    invert = policies.Choice("invert", operations.invert, policies.nothing)
-    known = [*policies.torchvision_choices(wide=False, size=image.shape[:2]), invert]
+    known = [*policies.torchvision_choices(wide=False, size=size), policies.Choice("invert", policies.nothing)]
     return [choice for choice in known if choice.name in named]

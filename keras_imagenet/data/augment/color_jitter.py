@@ -1,35 +1,36 @@
 """Random brightness, contrast, saturation and hue, in random order, as torchvision's ColorJitter draws them."""
 
-from collections.abc import Callable
-
+import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.data.augment import color
+from keras_imagenet.data.augment import operations
+from keras_imagenet.data.augment.pixels import changed
+from keras_imagenet.data.augment.seeds import uniform
 
 
 def color_jitter(
-    image: tf.Tensor, seed: tf.Tensor, brightness: float, contrast: float, saturation: float, hue: float
+    images: tf.Tensor, seeds: tf.Tensor, brightness: float, contrast: float, saturation: float, hue: float
 ) -> tf.Tensor:
-    """Jitter an image uint8 [h, w, 1 or 3]; seed int32 [2].
+    """Jitter images uint8 [n, h, w, 1 or 3]; seeds int32 [n, 2].
 
     Factors of brightness, contrast and saturation are uniform in [max(0, 1 - s), 1 + s] for a strength s, the hue's
     shift in [-hue, hue] turns. What has strength 0 is left out.
     """
-    draws = tf.random.stateless_uniform((8,), seed)
-    operations = []
-    for index, (operation, strength) in enumerate(
-        ((color.brightness, brightness), (color.contrast, contrast), (color.saturation, saturation))
-    ):
+    strengths = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
+
+    def act(pixels: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        return operations.operate(pixels, *steps(draws, strengths), (0,) * pixels.shape[-1])
+
+    return changed(images, act, uniform(seeds, 8))
+
+
+def steps(draws: np.ndarray, strengths: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Operations by number and their arguments, int64 and float64 [n, k], from draws float32 [n, 8] and each one's strength."""
+    numbers, arguments = [], []
+    for place, (name, strength) in enumerate(strengths.items()):
         if strength:
-            low = max(0.0, 1 - strength)
-            operations.append((operation, low + (1 + strength - low) * draws[index]))
-    if hue:
-        operations.append((color.hue, hue * (2 * draws[3] - 1)))
-    order = tf.argsort(draws[4 : 4 + len(operations)])
-    for step in range(len(operations)):
-        image = tf.switch_case(order[step], [_bound(*operation, image) for operation in operations])
-    return image
-
-
-def _bound(operation: Callable, factor: tf.Tensor, image: tf.Tensor) -> Callable[[], tf.Tensor]:
-    return lambda: operation(image, factor)
+            low, high = (-strength, strength) if name == "hue" else (max(0.0, 1 - strength), 1 + strength)
+            numbers.append(operations.NUMBERS[name])
+            arguments.append(low + (high - low) * draws[:, place].astype(np.float64))
+    order = np.argsort(draws[:, 4 : 4 + len(numbers)], axis=1)
+    return np.array(numbers, np.int64)[order], np.take_along_axis(np.stack(arguments, axis=1), order, axis=1)

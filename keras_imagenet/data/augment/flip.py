@@ -1,21 +1,44 @@
 """Mirror images."""
 
+import numpy as np
 import tensorflow as tf
 
+from keras_imagenet.data.augment.pixels import changed
 from keras_imagenet.data.augment.seeds import uniform
+from keras_imagenet.data.machine_code import aligned, compiled
 
 
-def flip(image: tf.Tensor, seed: tf.Tensor, horizontally: bool, vertically: bool) -> tf.Tensor:
-    """Mirror an image [h, w, c] along each named axis with probability 1/2; seed int32 [2]."""
-    draws = tf.random.stateless_uniform((2,), seed)
-    if horizontally:
-        image = tf.cond(draws[0] < 0.5, lambda: tf.reverse(image, (1,)), lambda image=image: image)
-    if vertically:
-        upright = image
-        image = tf.cond(draws[1] < 0.5, lambda: tf.reverse(upright, (0,)), lambda: upright)
-    return image
+def flip(images: tf.Tensor, seeds: tf.Tensor, horizontally: bool, vertically: bool) -> tf.Tensor:
+    """Mirror images uint8 [n, h, w, c] along each named axis with probability 1/2; seeds int32 [n, 2]."""
+
+    def act(pixels: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        results = aligned(pixels.shape)
+        _mirror_each(pixels, (draws < 0.5) & np.array([horizontally, vertically]), results)
+        return results
+
+    return changed(images, act, uniform(seeds, 2))
 
 
 def mirrored(seeds: tf.Tensor) -> tf.Tensor:
     """Which of the examples with these seeds, int32 [n, 2], `flip` mirrors left to right: bool [n]."""
     return uniform(seeds, 2)[:, 0] < 0.5
+
+
+@compiled
+def _mirror_each(images: np.ndarray, turned: np.ndarray, results: np.ndarray) -> None:
+    """turned: bool [n, 2], left to right and upside down."""
+    count, height, width, channels = images.shape
+    for index in range(count):
+        for row in range(height):
+            source = images[index, height - 1 - row if turned[index, 1] else row].reshape(-1)
+            result = results[index, row].reshape(-1)
+            if not turned[index, 0]:
+                for place in range(len(source)):
+                    result[place] = source[place]
+            elif channels == 3:
+                for column in range(width):
+                    for channel in range(3):
+                        result[3 * column + channel] = source[3 * (width - 1 - column) + channel]
+            else:
+                for place in range(width):
+                    result[place] = source[width - 1 - place]

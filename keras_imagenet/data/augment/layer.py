@@ -1,4 +1,4 @@
-"""A function of image and seed as a KerasCV layer, so that stock KerasCV layers can stand beside it in one pipeline."""
+"""A function of images and seeds as a KerasCV layer, so that stock KerasCV layers can stand beside it in one pipeline."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,12 @@ from keras_imagenet.data.augment.seeds import fold
 class Augmentation(BaseImageAugmentationLayer):
     """An operation that draws from each example's own seed, and so gives the same bytes per example and per batch.
 
-    Called on a dict with images uint8 [h, w, c] or [b, h, w, c] and seeds int32 [2] or [b, 2]; other keys pass through.
+    Called on a dict with images uint8 [h, w, c] or [n, h, w, c] and seeds int32 [2] or [n, 2], n known before it runs; other
+    keys pass through.
 
     Args:
-        function: (image uint8 [h, w, c], seed int32 [2]) -> image uint8 [h, w, c]. The seed is the example's, folded
-            with the layer's name.
+        function: (images uint8 [n, h, w, c], seeds int32 [n, 2]) -> images uint8 [n, h, w, c]. The seeds are the examples',
+            folded with the layer's name.
         name: the operation's name.
     """
 
@@ -23,9 +24,13 @@ class Augmentation(BaseImageAugmentationLayer):
         super().__init__(name=name, dtype="uint8")
         self._function = function
         self._operation = name
-        self.auto_vectorize = False
 
-    @tf.autograph.experimental.do_not_convert  # conditions are TensorFlow's already; converting costs seconds
+    @tf.autograph.experimental.do_not_convert  # nothing to convert, which takes seconds
+    def _batch_augment(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        images = self._function(inputs["images"], fold(inputs["seeds"], self._operation))
+        return {**inputs, "images": tf.ensure_shape(images, inputs["images"].shape)}
+
+    @tf.autograph.experimental.do_not_convert
     def _augment(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        image = self._function(inputs["images"], fold(inputs["seeds"], self._operation))
-        return {**inputs, "images": tf.ensure_shape(image, inputs["images"].shape)}
+        group = {name: inputs[name][tf.newaxis] for name in ("images", "seeds")}
+        return {**inputs, "images": self._batch_augment(group)["images"][0]}

@@ -1,142 +1,397 @@
-"""Each operation that the random policies choose from, with Pillow's arithmetic.
+"""The operations that the random policies choose from, with Pillow's arithmetic, in machine code.
 
-Every one takes an image uint8 [h, w, c], an argument (float32 scalar; its meaning is each operation's own) and the colour
-that fills what has no pixels; and gives uint8 [h, w, c].
+Each takes an image uint8 [h, w, 1 or 3] and one number, its argument:
 
-What changes values by themselves is arithmetic on whole arrays, and only equalize looks values up: TensorFlow's gather
-takes some 5 ns a value, several times an addition or a bitwise operation. For the same reason there are no tf.where on
-uint8 and no broadcasts along the channels; rows of all channels, [h, w c], take their place.
+    identity, auto_contrast, equalize, invert   nothing
+    posterize                                   how many of the highest bits stay, 0 to 8
+    solarize                                    from which value on values are inverted, 0 to 256
+    solarize_add                                what is added to values below 128, 0 to 128
+    brightness, contrast, saturation, sharpness the image's share in a blend with black, its mean grey, its grey and its
+                                                smoothed self; 1 leaves it as it is
+    hue                                         by how many turns of the colour circle, in -0.5..0.5
+    shear_x, shear_y                            the shift to the left or upwards for each pixel further down or to the right
+    translate_x, translate_y                    the shift to the left or upwards in pixels
+    rotate                                      degrees, counter-clockwise about the centre
+
+Blends are float32 and maps float64, both in Pillow's order and cut off, as it does. All stands in one file, because what
+Numba keeps on disk is renewed when the file that the outermost function stands in changes.
 """
 
 import math
+from collections.abc import Sequence
 
-import tensorflow as tf
+import numpy as np
 
-from keras_imagenet.data.augment import affine, color
+from keras_imagenet.data.machine_code import aligned, compiled
 
 Fill = tuple[int, ...]
 
+NAMES = (
+    *("identity", "auto_contrast", "equalize", "invert", "posterize", "solarize", "solarize_add", "brightness"),
+    *("contrast", "saturation", "sharpness", "hue", "shear_x", "shear_y", "translate_x", "translate_y", "rotate"),
+)
+NUMBERS = {name: number for number, name in enumerate(NAMES)}
+_IDENTITY, _AUTO_CONTRAST, _EQUALIZE, _INVERT, _POSTERIZE, _SOLARIZE, _SOLARIZE_ADD, _BRIGHTNESS = range(8)
+_CONTRAST, _SATURATION, _SHARPNESS, _HUE, _SHEAR_X, _SHEAR_Y, _TRANSLATE_X, _TRANSLATE_Y, _ROTATE = range(8, 17)
 
-def identity(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """The image as it is."""
-    return image
-
-
-def auto_contrast(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """Stretch each channel to 0..255 (ImageOps.autocontrast)."""
-    low = tf.cast(tf.reduce_min(image, axis=(0, 1)), tf.float64)
-    high = tf.cast(tf.reduce_max(image, axis=(0, 1)), tf.float64)
-    varied = high > low
-    scale = tf.where(varied, 255 / (high - low), 1.0)
-    shift = tf.where(varied, -low * scale, 0.0)
-    scaled = tf.floor(tf.cast(_rows(image), tf.float64) * _each(scale, image) + _each(shift, image))
-    stretched = tf.raw_ops.ClipByValue(
-        t=scaled, clip_value_min=tf.zeros((), tf.float64), clip_value_max=tf.constant(255, tf.float64)
-    )
-    return tf.reshape(tf.cast(stretched, tf.uint8), tf.shape(image))
+_RED, _GREEN, _BLUE = np.float32(19_595), np.float32(38_470), np.float32(7_471)  # of 65,536: ITU-R 601 as Pillow has it
+_ZERO, _SIX, _MOST = np.float32(0), np.float32(6), np.float32(255)
+# Unsigned, because an index that may be negative is looked at twice.
+_1, _2, _3 = np.uint64(1), np.uint64(2), np.uint64(3)
 
 
-def equalize(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """Spread each channel's values so that all are about equally frequent (ImageOps.equalize)."""
-    channels = image.shape[-1]
-    places = tf.cast(_rows(image), tf.int32) + _each(256 * tf.range(channels), image)
-    counts = tf.math.bincount(tf.reshape(places, (-1,)), minlength=256 * channels, maxlength=256 * channels)
-    counts = tf.reshape(counts, (channels, 256))
-    highest = tf.cast(tf.reduce_max(image, axis=(0, 1)), tf.int32)
-    last = tf.gather(counts, highest, batch_dims=1)
-    step = ((tf.reduce_sum(counts, axis=1) - last) // 255)[:, tf.newaxis]
-    before = step // 2 + tf.cumsum(counts, axis=1, exclusive=True)
-    table = tf.where(step > 0, tf.minimum(before // tf.maximum(step, 1), 255), tf.range(256))
-    return tf.reshape(tf.gather(tf.cast(tf.reshape(table, (-1,)), tf.uint8), places), tf.shape(image))
+def operate(images: np.ndarray, operations: np.ndarray, arguments: np.ndarray, fill: Sequence[int]) -> np.ndarray:
+    """Images after operations, one after the other.
+
+    Args:
+        images: uint8 [n, h, w, 1 or 3].
+        operations: int64 [n m, k], numbers of operations: m rows for each image, which make m results of it.
+        arguments: float64 [n m, k].
+        fill: the colour of what has no pixels, 1 or 3 numbers.
+
+    Returns:
+        uint8 [n m, h, w, 1 or 3].
+    """
+    results = aligned((len(operations), *images.shape[1:]))
+    _operate_each(images, operations, arguments, np.array(fill, np.uint8), results)
+    return results
 
 
-def invert(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """255 minus each value."""
-    return tf.bitwise.invert(image)
+@compiled
+def _operate_each(
+    images: np.ndarray, operations: np.ndarray, arguments: np.ndarray, fill: np.ndarray, results: np.ndarray
+) -> None:
+    between = np.empty(images.shape[1:], np.uint8)
+    for row in range(len(results)):
+        image = images[row * len(images) // len(results)]
+        _chain(image, operations[row], arguments[row], fill, between, results[row])
 
 
-def posterize(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """Keep the `argument` highest bits (0 to 8)."""
-    dropped = tf.cast(8 - argument, tf.int32)
-    kept = tf.bitwise.left_shift(tf.bitwise.right_shift(255, dropped), dropped)
-    return tf.bitwise.bitwise_and(image, tf.cast(kept, tf.uint8))
+@compiled
+def _chain(
+    image: np.ndarray,
+    operations: np.ndarray,
+    arguments: np.ndarray,
+    fill: np.ndarray,
+    between: np.ndarray,
+    result: np.ndarray,
+) -> None:
+    """The operations one after the other; `between` and result take turns, so that the last one writes the result."""
+    left = 0
+    for operation in operations:
+        left += operation != _IDENTITY
+    if left == 0:
+        _copy(image.reshape(-1), result.reshape(-1))
+    source = image
+    for step in range(len(operations)):
+        if operations[step] != _IDENTITY:
+            left -= 1
+            target = between if left % 2 else result
+            _operate(source, operations[step], arguments[step], fill, target)
+            source = target
 
 
-def solarize(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """Invert the values that are at least the argument (0 to 256)."""
-    threshold = tf.cast(tf.math.ceil(argument), tf.int32)
-    chosen = tf.cast(image >= tf.cast(tf.clip_by_value(threshold, 0, 255), tf.uint8), tf.uint8)
-    # 255 - v is v with every bit turned; past 255 nothing is.
-    return tf.bitwise.bitwise_xor(image, chosen * tf.where(threshold <= 255, tf.constant(255, tf.uint8), 0))
+@compiled
+def _operate(source: np.ndarray, operation: int, argument: float, fill: np.ndarray, target: np.ndarray) -> None:
+    height, width, channels = source.shape
+    values, results, share = source.reshape(-1), target.reshape(-1), np.float32(argument)
+    if channels == 1 and operation in (_SATURATION, _HUE):
+        _copy(values, results)
+    elif operation == _SATURATION:
+        _saturate(values, share, results)
+    elif operation == _HUE:
+        _turn_hue(values, share, results)
+    elif operation == _SHARPNESS:
+        _sharpen(values, height, channels, share, results)
+    elif operation == _SHEAR_X:
+        _transform(source, (1.0, argument, 0.0, 0.0, 1.0, 0.0), fill, target)
+    elif operation == _SHEAR_Y:
+        _transform(source, (1.0, 0.0, 0.0, argument, 1.0, 0.0), fill, target)
+    elif operation == _TRANSLATE_X:
+        _transform(source, (1.0, 0.0, argument, 0.0, 1.0, 0.0), fill, target)
+    elif operation == _TRANSLATE_Y:
+        _transform(source, (1.0, 0.0, 0.0, 0.0, 1.0, argument), fill, target)
+    elif operation == _ROTATE:
+        _transform(source, _turn(argument, height, width), fill, target)
+    else:
+        tables = np.empty((channels, 256), np.uint8)
+        if operation in (_AUTO_CONTRAST, _EQUALIZE):
+            counts = _histograms(values, channels)
+            for channel in range(channels):
+                if operation == _EQUALIZE:
+                    _equalized(counts[channel], tables[channel])
+                else:
+                    _stretched(counts[channel], tables[channel])
+        else:
+            mean = _mean_grey(values, channels) if operation == _CONTRAST else 0
+            for channel in range(channels):
+                _change(operation, argument, mean, tables[channel])
+        _look_up(values, channels, tables, results)
 
 
-def solarize_add(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """Add the argument (0 to 128) to the values below 128."""
-    return image + tf.cast(image < 128, tf.uint8) * tf.cast(argument, tf.uint8)
+@compiled
+def _copy(values: np.ndarray, results: np.ndarray) -> None:
+    for place in range(len(values)):  # many times faster than a slice's assignment, which has several dimensions
+        results[place] = values[place]
 
 
-def brightness(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """Blend with black; the argument is the image's share, 1 leaves it as it is."""
-    return color.brightness(image, argument)
+@compiled
+def _cut(value: np.float32) -> np.uint8:
+    """Within 0..255, without its fraction."""
+    return np.uint8(np.int32(min(max(value, _ZERO), _MOST)))
 
 
-def contrast(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """Blend with the mean grey; the argument is the image's share."""
-    return color.contrast(image, argument)
+@compiled
+def _look_up(values: np.ndarray, channels: int, tables: np.ndarray, results: np.ndarray) -> None:
+    """Each value's place in its channel's table; tables uint8 [c, 256]."""
+    if channels == 1:
+        for place in range(len(values)):
+            results[place] = tables[0, values[place]]
+    else:
+        red, green, blue = tables[0], tables[1], tables[2]
+        for pixel in range(len(values) // 3):
+            results[3 * pixel] = red[values[3 * pixel]]
+            results[3 * pixel + 1] = green[values[3 * pixel + 1]]
+            results[3 * pixel + 2] = blue[values[3 * pixel + 2]]
 
 
-def saturation(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """Blend with the grey image; the argument is the image's share."""
-    return color.saturation(image, argument)
+@compiled
+def _change(operation: int, argument: float, mean: int, table: np.ndarray) -> None:
+    """What becomes of each value, whatever the others are, or by their mean alone."""
+    share, grey = np.float32(argument), np.float32(mean)
+    for value in range(256):
+        if operation == _INVERT:
+            table[value] = 255 - value
+        elif operation == _POSTERIZE:
+            table[value] = value & (255 << (8 - int(argument)))
+        elif operation == _SOLARIZE:
+            table[value] = value if value < argument else 255 - value
+        elif operation == _SOLARIZE_ADD:
+            table[value] = value + int(argument) if value < 128 else value
+        else:  # brightness and contrast
+            table[value] = _cut(grey + share * (np.float32(value) - grey))
 
 
-def sharpness(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """Blend with the smoothed image (kernel 1 1 1, 1 5 1, 1 1 1 over 13; the border stays); the argument is its share."""
-    channels = image.shape[-1]
-    weights = tf.constant([[1, 1, 1], [1, 5, 1], [1, 1, 1]], tf.float32)[..., tf.newaxis, tf.newaxis] / 13
-    source = tf.cast(image, tf.float32)
-    smooth = tf.nn.depthwise_conv2d(source[tf.newaxis], tf.tile(weights, (1, 1, channels, 1)), (1, 1, 1, 1), "VALID")[0]
-    smooth = tf.floor(smooth + 0.5)
-    middle = color.blend(smooth, image[1:-1, 1:-1], argument)
-    rows = tf.concat((image[1:-1, :1], middle, image[1:-1, -1:]), axis=1)
-    return tf.concat((image[:1], rows, image[-1:]), axis=0)
+@compiled
+def _histograms(values: np.ndarray, channels: int) -> np.ndarray:
+    """How often each channel has each value: int64 [c, 256]."""
+    counts = np.zeros((channels, 256), np.int64)
+    if channels == 1:
+        for place in range(len(values)):
+            counts[0, values[place]] += 1
+    else:
+        red, green, blue = counts[0], counts[1], counts[2]
+        for pixel in range(len(values) // 3):
+            red[values[3 * pixel]] += 1
+            green[values[3 * pixel + 1]] += 1
+            blue[values[3 * pixel + 2]] += 1
+    return counts
 
 
-def shear_x(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """Shift each row by the argument times its distance from the top."""
-    return affine.shear(image, argument, fill)
+@compiled
+def _stretched(counts: np.ndarray, table: np.ndarray) -> None:
+    """The table that spreads a channel's values to 0..255 (ImageOps.autocontrast)."""
+    low, high = 0, 255
+    while counts[low] == 0:
+        low += 1
+    while counts[high] == 0:
+        high -= 1
+    scale = 255.0 / (high - low) if high > low else 1.0
+    offset = -low * scale if high > low else 0.0
+    for value in range(256):
+        table[value] = min(max(int(value * scale + offset), 0), 255)
 
 
-def shear_y(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """Shift each column by the argument times its distance from the left."""
-    return _transposed(affine.shear(_transposed(image), argument, fill))
+@compiled
+def _equalized(counts: np.ndarray, table: np.ndarray) -> None:
+    """The table that makes a channel's values about equally frequent (ImageOps.equalize)."""
+    high = 255
+    while counts[high] == 0:
+        high -= 1
+    step = (counts.sum() - counts[high]) // 255
+    before = step // 2
+    for value in range(256):
+        table[value] = min(before // step, 255) if step > 0 else value
+        before += counts[value]
 
 
-def translate_x(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """Shift to the left by the argument's share of the width."""
-    return affine.shift(image, argument * tf.cast(tf.shape(image)[1], tf.float32), 1, fill)
+@compiled
+def _grey(red: np.float32, green: np.float32, blue: np.float32) -> np.float32:
+    """ITU-R 601's as Pillow rounds it; whole numbers below 2**24 throughout, so exact."""
+    return np.floor((_RED * red + _GREEN * green + _BLUE * blue + np.float32(32_768)) * np.float32(1 / 65_536))
 
 
-def translate_y(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """Shift upwards by the argument's share of the height."""
-    return affine.shift(image, argument * tf.cast(tf.shape(image)[0], tf.float32), 0, fill)
+@compiled
+def _mean_grey(values: np.ndarray, channels: int) -> int:
+    """The rounded mean of the grey."""
+    total, pixels = 0, len(values) // channels
+    if channels == 1:
+        total = values.sum()
+    else:
+        for pixel in range(pixels):
+            place = 3 * pixel
+            red, green, blue = np.float32(values[place]), np.float32(values[place + 1]), np.float32(values[place + 2])
+            total += np.int32(_grey(red, green, blue))
+    return int(total / pixels + 0.5)
 
 
-def rotate(image: tf.Tensor, argument: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """Turn about the centre by the argument in degrees, counter-clockwise."""
-    return affine.transform(image, affine.rotate(argument * (math.pi / 180), tf.shape(image)), fill)
+@compiled
+def _saturate(values: np.ndarray, share: np.float32, results: np.ndarray) -> None:
+    for pixel in range(len(values) // 3):
+        place = 3 * pixel
+        red, green, blue = np.float32(values[place]), np.float32(values[place + 1]), np.float32(values[place + 2])
+        grey = _grey(red, green, blue)
+        results[place] = _cut(grey + share * (red - grey))
+        results[place + 1] = _cut(grey + share * (green - grey))
+        results[place + 2] = _cut(grey + share * (blue - grey))
 
 
-def _transposed(image: tf.Tensor) -> tf.Tensor:
-    """Rows as columns."""
-    return tf.transpose(image, (1, 0, 2))
+@compiled
+def _turn_hue(values: np.ndarray, turns: np.float32, results: np.ndarray) -> None:
+    """By the HSV model, in sixths of its circle: to the hue, to the new hue and back, rounded."""
+    for pixel in range(len(values) // 3):
+        place = 3 * pixel
+        red, green, blue = np.float32(values[place]), np.float32(values[place + 1]), np.float32(values[place + 2])
+        high = max(red, max(green, blue))
+        chroma = high - min(red, min(green, blue))
+        scale = np.float32(1) / max(chroma, np.float32(1))
+        hue = np.float32(4) + (red - green) * scale
+        hue = np.float32(2) + (blue - red) * scale if high == green else hue
+        hue = (green - blue) * scale if high == red else hue
+        hue += _SIX * (np.float32(1) + turns)
+        results[place] = _of_hue(hue + np.float32(5), high, chroma)
+        results[place + 1] = _of_hue(hue + np.float32(3), high, chroma)
+        results[place + 2] = _of_hue(hue + np.float32(1), high, chroma)
 
 
-def _rows(image: tf.Tensor) -> tf.Tensor:
-    """The image as [h, w c]."""
-    return tf.reshape(image, (tf.shape(image)[0], -1))
+@compiled
+def _of_hue(sixths: np.float32, high: np.float32, chroma: np.float32) -> np.uint8:
+    """A channel's value, that many sixths from where it is highest before the second and lowest after the fourth."""
+    sixths -= _SIX * np.floor(sixths * np.float32(1 / 6))
+    share = max(min(min(sixths, np.float32(4) - sixths), np.float32(1)), _ZERO)
+    return _cut(high - chroma * share + np.float32(0.5))
 
 
-def _each(numbers: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
-    """Each channel's number beside each pixel of a row: [w c] from [c]."""
-    return tf.tile(numbers, tf.shape(image)[1:2])
+@compiled
+def _sharpen(values: np.ndarray, height: int, channels: int, share: np.float32, results: np.ndarray) -> None:
+    """The border stays; within it the kernel of 1 1 1, 1 5 1, 1 1 1 over 13, rounded, is what is blended with."""
+    _copy(values, results)
+    size = len(values) // height
+    inner = size - 2 * channels
+    sums = np.empty(size, np.uint16)
+    for start in range(size, (height - 1) * size, size):
+        above, row, below = values[start - size : start], values[start : start + size], values[start + size :]
+        for place in range(size):
+            sums[place] = above[place] + row[place] + below[place]
+        if inner > 0:
+            left, middle, right = sums[:inner], sums[channels : size - channels], sums[2 * channels :]
+            own, result = row[channels : size - channels], results[start + channels : start + size - channels]
+            for place in range(inner):
+                total = np.int32(left[place] + middle[place] + right[place] + 4 * own[place])
+                smooth = np.floor(np.float32(total) * np.float32(1 / 13) + np.float32(0.5))
+                result[place] = _cut(smooth + share * (np.float32(own[place]) - smooth))
+
+
+@compiled
+def _turn(degrees: float, height: int, width: int) -> tuple[float, float, float, float, float, float]:
+    """Image.rotate's map about the centre."""
+    angle = -math.radians(degrees % 360.0)
+    cosine, sine = np.rint(math.cos(angle) * 1e15) / 1e15, np.rint(math.sin(angle) * 1e15) / 1e15
+    x, y = width / 2.0, height / 2.0
+    return cosine, sine, cosine * -x + sine * -y + x, -sine, cosine, -sine * -x + cosine * -y + y
+
+
+@compiled
+def _transform(
+    source: np.ndarray, mapping: tuple[float, float, float, float, float, float], fill: np.ndarray, target: np.ndarray
+) -> None:
+    """Image.transform, bilinear: (x, y), a pixel's centre, takes its value from (a x + b y + c, d x + e y + f).
+
+    Sources beyond the outer centres have the edge's value, outside the image the fill's.
+    """
+    height, width, channels = source.shape
+    # Pixels are four values wide here, so that they become vectors.
+    pixels, line = np.zeros(4 * height * width, np.uint8), np.empty(4 * width, np.uint8)
+    _respace(source.reshape(-1), channels, pixels, 4)
+    corners, rights, belows = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.int32)
+    across, down = np.empty(width), np.empty(width)
+    for row in range(height):
+        _places(mapping, row, height, corners, rights, belows, across, down)
+        for column in range(width):
+            place = np.uint64(4 * column)
+            if corners[column] < 0:
+                for channel in range(channels):
+                    line[place + np.uint64(channel)] = fill[channel]
+            else:
+                corner, right, below = np.uint64(corners[column]), np.uint64(rights[column]), np.uint64(belows[column])
+                _between(pixels, corner, right, below, across[column], down[column], line, place)
+        _respace(line, 4, target[row].reshape(-1), channels)
+
+
+@compiled
+def _respace(values: np.ndarray, width: int, results: np.ndarray, new: int) -> None:
+    """Pixels of `width` values in pixels of `new` values, three of them or one."""
+    if width == 3:
+        for pixel in range(len(values) // 3):
+            for channel in range(3):
+                results[4 * pixel + channel] = values[3 * pixel + channel]
+            results[4 * pixel + 3] = 0
+    elif new == 3:
+        for pixel in range(len(results) // 3):
+            for channel in range(3):
+                results[3 * pixel + channel] = values[4 * pixel + channel]
+    else:
+        for pixel in range(len(values) // width):
+            results[new * pixel] = values[width * pixel]
+
+
+@compiled
+def _places(
+    mapping: tuple[float, float, float, float, float, float],
+    row: int,
+    height: int,
+    corners: np.ndarray,
+    rights: np.ndarray,
+    belows: np.ndarray,
+    across: np.ndarray,
+    down: np.ndarray,
+) -> None:
+    """Which four pixels each of a row lies between, in values of four a pixel.
+
+    Where the upper left one begins, or -1 outside the image; how far further the ones to its right and below it do, which is
+    0 at the edge; and the shares of the way to them.
+    """
+    a, b, c, d, e, f = mapping
+    width, y = len(corners), row + 0.5
+    for column in range(width):
+        x = column + 0.5
+        source_x, source_y = a * x + b * y + c, d * x + e * y + f
+        inside = (source_x >= 0.0) & (source_x < width) & (source_y >= 0.0) & (source_y < height)
+        whole_x, whole_y = np.floor(source_x - 0.5), np.floor(source_y - 0.5)
+        across[column], down[column] = source_x - 0.5 - whole_x, source_y - 0.5 - whole_y
+        left, top = np.int32(whole_x), np.int32(whole_y)
+        corner = np.int32(4 * (max(top, 0) * width + max(left, 0)))
+        corners[column] = corner if inside else np.int32(-1)
+        rights[column] = 4 if (left >= 0) & (left + 1 < width) else 0
+        belows[column] = 4 * width if (top >= 0) & (top + 1 < height) else 0
+
+
+@compiled
+def _between(
+    pixels: np.ndarray, corner: int, right: int, below: int, across: float, down: float, line: np.ndarray, place: int
+) -> None:
+    """The values of a pixel between four, at a place in a line."""
+    # All are read before one is written, and without a loop: else they do not become vectors.
+    first = _blended(pixels, corner, right, below, across, down)
+    second = _blended(pixels, corner + _1, right, below, across, down)
+    third = _blended(pixels, corner + _2, right, below, across, down)
+    fourth = _blended(pixels, corner + _3, right, below, across, down)
+    line[place], line[place + _1], line[place + _2], line[place + _3] = first, second, third, fourth
+
+
+@compiled
+def _blended(pixels: np.ndarray, corner: int, right: int, below: int, across: float, down: float) -> np.uint8:
+    near = pixels[corner] + (np.float64(pixels[corner + right]) - pixels[corner]) * across
+    corner += below
+    far = pixels[corner] + (np.float64(pixels[corner + right]) - pixels[corner]) * across
+    return np.uint8(np.int32(near + (far - near) * down))

@@ -3,8 +3,12 @@
 import tensorflow as tf
 
 
-def pad_crop(image: tf.Tensor, seed: tf.Tensor, padding: int) -> tf.Tensor:
-    """Pad an image [h, w, c] with `padding` black pixels on each side, cut its size out at random; seed int32 [2]."""
-    corner = tf.random.stateless_uniform((2,), seed, maxval=2 * padding + 1, dtype=tf.int32)
-    padded = tf.pad(image, ((padding, padding), (padding, padding), (0, 0)))
-    return tf.slice(padded, tf.concat((corner, [0]), axis=0), tf.shape(image))
+def pad_crop(images: tf.Tensor, seeds: tf.Tensor, padding: int) -> tf.Tensor:
+    """Pad images [n, h, w, c] with `padding` black pixels on each side, cut their size out at random; seeds int32 [n, 2]."""
+    edges = (padding, padding)
+    padded = tf.unstack(tf.pad(images, ((0, 0), edges, edges, (0, 0))))
+    crops = []
+    for image, seed in zip(padded, tf.unstack(seeds), strict=True):
+        corner = tf.raw_ops.StatelessRandomUniformInt(shape=(2,), seed=seed, minval=0, maxval=2 * padding + 1)
+        crops.append(tf.slice(image, tf.pad(corner, ((0, 1),)), images.shape[1:]))
+    return tf.stack(crops)

@@ -1,16 +1,21 @@
 """Rotation about the centre."""
 
-import math
-
+import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.data.augment.affine import rotate, transform
+from keras_imagenet.data.augment import operations
+from keras_imagenet.data.augment.pixels import changed
+from keras_imagenet.data.augment.seeds import uniform
 
 
-def rotation(image: tf.Tensor, seed: tf.Tensor, degrees: float) -> tf.Tensor:
-    """Rotate an image uint8 [h, w, c] by an angle uniform in [-degrees, degrees], bilinear, black around it.
+def rotation(images: tf.Tensor, seeds: tf.Tensor, degrees: float) -> tf.Tensor:
+    """Rotate images uint8 [n, h, w, c] by angles uniform in [-degrees, degrees], bilinear, black around them.
 
-    seed: int32 [2].
+    seeds: int32 [n, 2].
     """
-    angle = tf.random.stateless_uniform((), seed, -degrees, degrees) * (math.pi / 180)
-    return transform(image, rotate(angle, tf.shape(image)), fill=(0,) * image.shape[-1])
+
+    def act(pixels: np.ndarray, angles: np.ndarray) -> np.ndarray:
+        numbers = np.full(angles.shape, operations.NUMBERS["rotate"])
+        return operations.operate(pixels, numbers, angles.astype(np.float64), (0,) * pixels.shape[-1])
+
+    return changed(images, act, uniform(seeds, 1) * (2 * degrees) - degrees)

@@ -1,6 +1,7 @@
 """Each operation's own seed, from the example's."""
 
 import struct
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import tensorflow as tf
@@ -22,3 +23,11 @@ def uniform(seeds: tf.Tensor, count: int) -> tf.Tensor:
     """
     rows = tf.unstack(seeds)
     return tf.stack([tf.raw_ops.StatelessRandomUniform(shape=(count,), seed=row, dtype=tf.float32) for row in rows])
+
+
+def fold_in(seeds: tf.Tensor, numbers: Sequence[int]) -> tf.Tensor:
+    """What tf.random.fold_in makes of each of seeds, int32 [n, 2], and each of m numbers: int32 [n m, 2], a seed's together."""
+    rows = tf.unstack(seeds)
+    heads = tf.stack([tf.raw_ops.StatelessRandomUniformFullInt(shape=(), seed=row, dtype=tf.int32) for row in rows])
+    tails = tf.constant([*numbers] * len(rows))
+    return tf.stack((tf.repeat(heads, len(numbers)), tails), axis=1)

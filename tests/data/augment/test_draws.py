@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_imagenet.data.augment import augmix, color, color_jitter, policies
+from keras_imagenet.data.augment import augmix, color_jitter, operations, policies
 from keras_imagenet.data.augment.erasing import erase
+from keras_imagenet.data.augment.seeds import fold_in, uniform
 from keras_imagenet.data.images.crops import random_boxes
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "crop_draws.npz"
@@ -59,13 +60,16 @@ def assert_alike(counts: np.ndarray, others: np.ndarray) -> None:
     assert chi_squared <= freedom + 4 * np.sqrt(2 * freedom) + 1e-9, (counts, others)
 
 
-def test_colour_jitter_draws_every_order_as_often(monkeypatch):
-    for digit, name in enumerate(("brightness", "contrast", "saturation", "hue"), start=1):
-        monkeypatch.setattr(color, name, lambda number, factor, digit=digit: 10 * number + digit)
-    start = tf.zeros((), tf.int32)
-    orders = over_seeds(lambda seed: color_jitter.color_jitter(start, seed, 0.4, 0.4, 0.4, 0.1), 2400, tf.int32)
-    counts = Counter(orders.tolist())
-    wanted = [int("".join(order)) for order in permutations("1234")]
+def seeds(count: int) -> tf.Tensor:
+    """Seeds int32 [count, 2]."""
+    return tf.stack((tf.range(count), tf.fill(count, 11)), axis=1)
+
+
+def test_colour_jitter_draws_every_order_as_often():
+    strengths = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}
+    numbers, _ = color_jitter.steps(uniform(seeds(2400), 8).numpy(), strengths)
+    counts = Counter(tuple(operations.NAMES[number] for number in row) for row in numbers)
+    wanted = list(permutations(strengths))
     assert set(counts) == set(wanted)
     assert_as_often([counts[order] for order in wanted], np.full(24, 100))
 
@@ -75,70 +79,58 @@ def test_colour_jitter_draws_factors_evenly(name):
     """Pixels that are 100 from the grey they are blended with, which is 100: their value is 100 (1 + factor)."""
     pixels = [[[0, 0, 0], [200, 200, 200]]] if name == "contrast" else [[[200, 60, 44]] * 2]
     strengths = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0, name: 0.4}
-    image = tf.constant(pixels, tf.uint8)
-    found = over_seeds(lambda seed: color_jitter.color_jitter(image, seed, **strengths)[0, 1, 0], 3000, tf.uint8)
+    images = tf.constant([pixels] * 3000, tf.uint8)
+    found = color_jitter.color_jitter(images, seeds(3000), **strengths)[:, 0, 1, 0].numpy()
     assert_even(found + 0.5, 160, 240)
 
 
 def test_colour_jitter_draws_the_hues_shift_evenly():
     """Red turned by h has 6 |h| 255 of green or of blue."""
-    red = tf.constant([[[255, 0, 0]]], tf.uint8)
-    found = over_seeds(lambda seed: color_jitter.color_jitter(red, seed, 0, 0, 0, 0.1)[0, 0], 3000, tf.uint8)
+    red = tf.constant([[[[255, 0, 0]]]] * 3000, tf.uint8)
+    found = color_jitter.color_jitter(red, seeds(3000), 0, 0, 0, 0.1)[:, 0, 0].numpy()
     assert_even(found[:, 1].astype(float) - found[:, 2], -153.5, 153.5)
 
 
-def test_augmix_draws_operations_strengths_and_signs_evenly(monkeypatch):
-    """Each of 13 x 3 x 2 combinations; one chain of one operation, which writes down what was drawn."""
-
-    def write(image, choices, index, level, sign, fill):
-        assert len(choices) == 13
-        code = index * 10 + tf.cast(tf.round(level * 9), tf.int32) + tf.where(sign > 0, 125, 0)
-        return tf.fill(tf.shape(image), tf.cast(code, tf.uint8))
-
-    monkeypatch.setattr(policies, "apply", write)
-    monkeypatch.setattr(augmix, "augmix_weights", lambda seed, width, alpha: tf.constant([0.0, 1.0]))
-    black = tf.zeros((1, 1, 1), tf.uint8)
-    codes = over_seeds(lambda seed: augmix.augmix(black, seed, (0,), width=1, depth=1)[0, 0, 0], 3900, tf.uint8)
-    counts = Counter(codes.tolist())
-    wanted = [10 * index + level + sign for index in range(13) for level in range(3) for sign in (0, 125)]
+def test_augmix_draws_operations_strengths_and_signs_evenly():
+    """Each of 13 x 3 x 2 combinations."""
+    index, level, sign = (drawn.numpy().ravel() for drawn in augmix.augmix_draws(seeds(3900), 13, 3, width=1, depth=1))
+    counts = Counter(zip(index.tolist(), np.round(level * 9).tolist(), sign.tolist(), strict=True))
+    wanted = [(number, strength, way) for number in range(13) for strength in range(3) for way in (-1, 1)]
     assert set(counts) == set(wanted)
-    assert_as_often([counts[code] for code in wanted], np.full(78, 50))
+    assert_as_often([counts[drawn] for drawn in wanted], np.full(78, 50))
 
 
-def test_augmix_draws_one_to_three_operations_evenly(monkeypatch):
-    monkeypatch.setattr(policies, "apply", lambda image, *_: image + 1)
-    monkeypatch.setattr(augmix, "augmix_weights", lambda seed, width, alpha: tf.constant([0.0, 1.0]))
-    black = tf.zeros((1, 1, 1), tf.uint8)
-    steps = over_seeds(lambda seed: augmix.augmix(black, seed, (0,), width=1)[0, 0, 0], 1500, tf.uint8)
-    assert set(steps) == {1, 2, 3}
-    assert_as_often(np.bincount(steps)[1:], np.full(3, 500))
+def test_augmix_draws_one_to_three_operations_evenly():
+    index = augmix.augmix_draws(seeds(500), 13, 3, width=3, depth=None).index.numpy()
+    assert index.shape == (1500, 3)
+    acting = index < 13
+    assert (np.sort(acting)[:, ::-1] == acting).all()
+    assert_as_often(np.bincount(acting.sum(axis=1), minlength=4)[1:], np.full(3, 500))
 
 
-def test_rand_augment_in_torchvisions_form_draws_pairs_evenly(monkeypatch):
+def test_rand_augment_in_torchvisions_form_draws_pairs_evenly():
     """Each of 14 x 14 pairs, each sign as often, the strength always the one asked for."""
-    drawn = []
+    draws = policies.torchvision_draws(seeds(5880), 14, count=2, magnitude=9)
+    first, second = draws.index.numpy().T
+    one, other = draws.sign.numpy().T
+    assert_as_often(np.bincount(14 * first + second, minlength=196), np.full(196, 30))
+    assert_as_often(np.bincount((2 * (one > 0) + (other > 0)).astype(int)), np.full(4, 1470))
+    np.testing.assert_allclose(draws.level, 9 / 30, rtol=1e-6)
 
-    def note(image, choices, index, level, sign, fill):
-        drawn.extend((tf.cast(index, tf.float32), tf.convert_to_tensor(level), sign))
-        assert len(choices) == 14
-        return image
 
-    monkeypatch.setattr(policies, "apply", note)
-
-    def draw(seed):
-        drawn.clear()
-        policies.rand_augment_torchvision(tf.zeros((8, 8, 3), tf.uint8), seed, (0, 0, 0), count=2, magnitude=9)
-        return tf.stack(drawn)
-
-    first, level, sign, second, other_level, other_sign = over_seeds(draw, 5880, tf.float32).T
-    assert_as_often(np.bincount((14 * first + second).astype(int), minlength=196), np.full(196, 30))
-    assert_as_often(np.bincount((2 * (sign > 0) + (other_sign > 0)).astype(int)), np.full(4, 1470))
-    np.testing.assert_allclose([level, other_level], 9 / 30, rtol=1e-6)
+def test_draws_are_tensorflows_own():
+    """What tf.random makes of the same seeds, one by one."""
+    rows = seeds(5)
+    np.testing.assert_array_equal(uniform(rows, 3), [tf.random.stateless_uniform((3,), seed) for seed in rows])
+    expected = [tf.random.fold_in(seed, number) for seed in rows for number in (1, 4)]
+    np.testing.assert_array_equal(fold_in(rows, (1, 4)), expected)
 
 
 def boxes(size: tuple[int, int], scale: tuple[float, float], count: int) -> np.ndarray:
     """Tops, lefts, heights and widths, [4, count]."""
-    return over_seeds(lambda seed: random_boxes(tf.constant([size]), seed[tf.newaxis], scale, RATIO)[0], count, tf.int32).T
+    return over_seeds(
+        lambda seed: random_boxes(tf.constant([size]), seed[tf.newaxis], scale, RATIO)[0], count, tf.int32
+    ).T
 
 
 def test_crops_that_always_fit_have_the_distributions_asked_for():
