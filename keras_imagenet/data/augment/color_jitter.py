@@ -17,6 +17,8 @@ def color_jitter(
     shift in [-hue, hue] turns. What has strength 0 is left out.
     """
     strengths = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
+    if not any(strengths.values()):
+        return images
 
     def act(pixels: np.ndarray, draws: np.ndarray) -> np.ndarray:
         return operations.operate(pixels, *steps(draws, strengths), (0,) * pixels.shape[-1])
