@@ -20,7 +20,7 @@ Example = dict[str, tf.Tensor]
 PlanOf = Callable[[int], order.Plan]
 Report = Callable[[str, str], None]
 
-GROUP = 8
+GROUP = 16
 """Examples that go through the pipeline together, at most: what is done for all of them at once costs a share of it each."""
 
 
