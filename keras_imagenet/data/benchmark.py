@@ -128,6 +128,7 @@ def stream(step: Callable, source: Source, batch_size: int, threads: int, seed: 
     batches = groups.batch(batch_size // group, drop_remainder=True).map(joined).prefetch(2)
     options = tf.data.Options()
     options.threading.private_threadpool_size = max(threads, 2)
+    options.autotune.enabled = False
     return batches.with_options(options)
 
 

@@ -20,7 +20,7 @@ Example = dict[str, tf.Tensor]
 PlanOf = Callable[[int], order.Plan]
 Report = Callable[[str, str], None]
 
-GROUP = 16
+GROUP = 32
 """Examples that go through the pipeline together, at most: what is done for all of them at once costs a share of it each."""
 
 
@@ -150,6 +150,7 @@ def _batches(
     options = tf.data.Options()
     options.deterministic = True
     options.threading.private_threadpool_size = max(threads, 2)
+    options.autotune.enabled = False  # nothing is left to it, and its bookkeeping takes time
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.with_options(options)
 

@@ -49,7 +49,7 @@ def look_at(images: Sequence[tf.Tensor]) -> Seen:
     upright = exif.is_known_upright(tf.stack([tf.strings.substr(image, 0, exif.HEAD) for image in images]))
 
     def upright_jpegs() -> tuple[tf.Tensor, list[tf.Tensor]]:
-        sizes = tf.stack([jpeg.stored_size(image) for image in images])
+        sizes = tf.stack([tf.image.extract_jpeg_shape(image) for image in images])[:, :2]
         return tf.pad(sizes, [[0, 0], [0, 1]], constant_values=1), [_nothing() for _ in images]
 
     facts, pixels = tf.cond(tf.reduce_all(upright), upright_jpegs, lambda: _look_closer(images, upright))
