@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from keras_imagenet import networks, recipes, run_folder, runtime
 from keras_imagenet.data import sources
-from keras_imagenet.data.preset import Preset
 from keras_imagenet.errors import DataError, Interrupted, KerasImagenetError, SettingsError
 from keras_imagenet.models import registry
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.output import Output
+from keras_imagenet.preset import Preset
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.settings import RuntimeSettings, Settings
 from keras_imagenet.settings.explain import nearest

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_imagenet import recipes
-from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources.labels import ClassList, read_classes
 from keras_imagenet.errors import SettingsError
+from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
 
 

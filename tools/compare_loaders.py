@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from keras_imagenet.data.preset import Preset
+    from keras_imagenet.preset import Preset
     from keras_imagenet.settings import AugmentSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,8 +54,8 @@ def ours(photos: str, name: str, seconds: float) -> float:
     """Images per second of our pipeline, or of the stock KerasCV layer behind it, in a process of its own."""
     sys.path.insert(0, str(ROOT))
     from keras_imagenet.data import benchmark
-    from keras_imagenet.data.preset import Preset
     from keras_imagenet.data.sources import open_source
+    from keras_imagenet.preset import Preset
     from keras_imagenet.settings import AugmentSettings
     from keras_imagenet.settings.data import FolderSource, RecordsSource
 
@@ -80,7 +80,7 @@ def on_device(batches: "tf.data.Dataset", settings: "AugmentSettings", preset: "
     import tensorflow as tf
 
     from keras_imagenet.data import mixing
-    from keras_imagenet.data.preset import normalise
+    from keras_imagenet.data.images.normalise import normalise
 
     act = mixing.on_device(settings)
     if act is None:
@@ -151,7 +151,7 @@ def quality(photos: str, kernel: str) -> str:
 
     sys.path.insert(0, str(ROOT))
     from keras_imagenet.data import images
-    from keras_imagenet.data.preset import Preset
+    from keras_imagenet.preset import Preset
 
     preset = Preset(kernel=kernel)
     found: dict[str, list[float]] = {"bilinear": [], "bicubic": []}

@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from keras_imagenet import run_folder
-from keras_imagenet.data.preset import normalise
+from keras_imagenet.data.images.normalise import normalise
 from keras_imagenet.data.sources import Source, open_source
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.training import losses, optimizers

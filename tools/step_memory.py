@@ -39,8 +39,8 @@ def measure(name: str, batch_size: int, size: int, recompute: bool) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from keras_imagenet.data.preset import Preset
     from keras_imagenet.models import registry
+    from keras_imagenet.preset import Preset
     from keras_imagenet.settings import SGDSettings
     from keras_imagenet.training import optimizers
     from keras_imagenet.training.trainer import Trainer

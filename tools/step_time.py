@@ -136,8 +136,8 @@ def their_step(name: str, images, labels) -> Step:
 
 
 def _trainer(name: str, shape: tuple[int, int, int]):
-    from keras_imagenet.data.preset import Preset
     from keras_imagenet.models import registry
+    from keras_imagenet.preset import Preset
     from keras_imagenet.settings.training import SGDSettings
     from keras_imagenet.training import optimizers
     from keras_imagenet.training.trainer import Trainer

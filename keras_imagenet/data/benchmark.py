@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from keras_imagenet.data import order
 from keras_imagenet.data.pipeline import group_size, variation
-from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources import Source
+from keras_imagenet.preset import Preset
 from keras_imagenet.settings import AugmentSettings
 
 STAGES = ("read", "decode", "augment", "batch")

@@ -27,8 +27,8 @@ def draw_first_batch(
     """
     import tensorflow as tf
 
+    from keras_imagenet import preset as presets
     from keras_imagenet.data import pipeline
-    from keras_imagenet.data import preset as presets
 
     def silent(name: str, reason: str) -> None:
         """The facts name what is unreadable."""

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_imagenet.data.images.normalise import normalise
 from keras_imagenet.data.pipeline import evaluation_stream
-from keras_imagenet.data.preset import Preset, normalise
 from keras_imagenet.data.sources import Source
+from keras_imagenet.preset import Preset
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet.data import images
-from keras_imagenet.data.preset import Preset, normalise
+from keras_imagenet.data.images.normalise import normalise
 from keras_imagenet.errors import KerasImagenetError, SettingsError
+from keras_imagenet.preset import Preset
 
 
 class ServedClassifier(tf.Module):

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet.data import images
-from keras_imagenet.data.preset import Preset, normalise
+from keras_imagenet.data.images.normalise import normalise
+from keras_imagenet.preset import Preset
 
 BATCH = 32
 

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from keras_imagenet import networks, runtime
 from keras_imagenet.data import mixing, order, pipeline, sources
-from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream
 from keras_imagenet.errors import DataError, SettingsError
@@ -15,6 +14,7 @@ from keras_imagenet.models import freezing
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.models.weights.fitting import Fitted
 from keras_imagenet.output import Output
+from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
 from keras_imagenet.training import checkpoints, loop, losses, optimizers, schedules
 from keras_imagenet.training.trainer import Trainer, seed_replicas

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from keras_imagenet.data import benchmark
-from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources import open_source
+from keras_imagenet.preset import Preset
 from keras_imagenet.settings import AugmentSettings
 from keras_imagenet.settings.data import FolderSource
 

@@ -17,7 +17,7 @@ from keras_imagenet.data.images import (
     servable_evaluation_crop,
 )
 from keras_imagenet.data.images.crops import random_boxes
-from keras_imagenet.data.preset import Preset
+from keras_imagenet.preset import Preset
 
 KERNELS = {"area": Image.BOX, "bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC}
 ODD = {

@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 from keras_imagenet.data import pipeline
-from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.sources import open_source
 from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.preset import Preset
 from keras_imagenet.settings.augment import AugmentSettings
 from keras_imagenet.settings.data import FolderSource
 

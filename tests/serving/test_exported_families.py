@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
 
-from keras_imagenet.data.preset import Preset, normalise
+from keras_imagenet.data.images.normalise import normalise
 from keras_imagenet.models import registry
+from keras_imagenet.preset import Preset
 from keras_imagenet.serving.export import export
 
 ANSWER = """

@@ -121,7 +121,7 @@ def measured(run: RunFolder, root: Path, name: str) -> dict:
 def answers(run: RunFolder, read: Callable, n: int) -> np.ndarray:
     """The network's logits, by Keras alone: the centre crop of 20x24 at 0.875 is 16 pixels of 18.3."""
     from keras_imagenet.data import images
-    from keras_imagenet.data.preset import normalise
+    from keras_imagenet.data.images.normalise import normalise
 
     network = keras.saving.load_model(run.model_file)
     crops = list(images.evaluation_crops([read(tf.constant(i, tf.int64)) for i in range(n)], run.preset))

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.data.preset import Preset
+from keras_imagenet.preset import Preset
 from keras_imagenet.training.trainer import Trainer
 
 

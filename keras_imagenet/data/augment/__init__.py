@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from keras_cv.layers import BaseImageAugmentationLayer
 
-    from keras_imagenet.data.preset import Preset
+    from keras_imagenet.preset import Preset
     from keras_imagenet.settings.augment import AugmentSettings, RandAugment
 
 

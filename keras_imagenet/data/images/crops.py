@@ -11,7 +11,7 @@ from keras_imagenet.data.images.compiled_resample import resample_each
 from keras_imagenet.data.images.decoding import decode
 from keras_imagenet.data.images.resample import margin, resample
 from keras_imagenet.data.images.seen import Seen, look_at, pixels_of
-from keras_imagenet.data.preset import Preset
+from keras_imagenet.preset import Preset
 
 _ATTEMPTS = 10
 

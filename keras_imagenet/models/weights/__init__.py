@@ -42,7 +42,7 @@ class Origin:
     """Where weights come from, and what belongs to them.
 
     origin: 'keras', 'ours' or one of TORCH_ORIGINS. location: the file or run folder; None for keras.applications.
-    name: our name of the network. preset: fields of data.preset.Preset, or None if nobody said. classes: names of
+    name: our name of the network. preset: fields of preset.Preset, or None if nobody said. classes: names of
     the outputs in their order (ImageNet: WordNet identifiers), or None if not known. options: what `registry.build`
     must be told, so that the network means the same with these weights.
     """

@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from pydantic import ValidationError
 
 from keras_imagenet.data.augment import build, operations
-from keras_imagenet.data.preset import Preset
+from keras_imagenet.preset import Preset
 from keras_imagenet.settings import AugmentSettings
 
 ALL = {
@@ -81,7 +81,7 @@ def test_jitter_of_nothing_that_an_image_has_leaves_it_as_it_is(photo, channels,
 
 def test_nothing_asked_for_leaves_keras_cv_unloaded():
     code = (
-        "import sys; from keras_imagenet.data.augment import build; from keras_imagenet.data.preset import Preset;"
+        "import sys; from keras_imagenet.data.augment import build; from keras_imagenet.preset import Preset;"
         "from keras_imagenet.settings.augment import AugmentSettings;"
         "assert build(AugmentSettings(), Preset()) == []; assert 'keras_cv' not in sys.modules"
     )

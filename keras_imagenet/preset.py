@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict
 from keras_imagenet.errors import SettingsError
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from keras_imagenet.settings.data import DataSettings
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -65,17 +63,3 @@ def resolve(settings: DataSettings, origin: Preset | None = None) -> Preset:
 
 def _averaged(preset: Preset) -> dict[str, tuple[float, ...]]:
     return {name: (sum(values) / len(values),) for name, values in (("mean", preset.mean), ("std", preset.std))}
-
-
-def normalise(images: tf.Tensor, preset: Preset) -> tf.Tensor:
-    """Pixels 0-255, uint8 or float [..., channels], to float32 network input (pixel / 255 - mean) / std."""
-    import tensorflow as tf
-
-    scale = [1 / (255 * s) for s in preset.std]
-    shift = [-m / s for m, s in zip(preset.mean, preset.std, strict=True)]
-    # By rows of all channels, [..., w c]: several times faster on a CPU than numbers broadcast along the channels.
-    width = tf.shape(images)[-2]
-    rows = tf.concat((tf.shape(images)[:-2], [width * preset.channels]), axis=0)
-    pixels = tf.reshape(tf.cast(images, tf.float32), rows)
-    normalised = pixels * tf.tile(scale, [width]) + tf.tile(shift, [width])
-    return tf.ensure_shape(tf.reshape(normalised, tf.shape(images)), images.shape)
