@@ -3,14 +3,13 @@
 import csv
 import io
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from keras_imagenet import recipes
+from keras_imagenet import files, recipes
 from keras_imagenet.data.sources.labels import ClassList, read_classes
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.preset import Preset
@@ -99,37 +98,13 @@ def opened(path: str | Path) -> RunFolder:
     return folder
 
 
-def write(path: Path, content: str | bytes) -> None:
-    """A file written whole: beside, flushed to disk, then renamed."""
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    write_with(path, lambda beside: beside.write_bytes(data))
-
-
-def write_with(path: Path, writer: Callable[[Path], Any]) -> None:
-    """A file that `writer` makes at the path it is given; it appears at `path` only when whole and on disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        writer(beside)
-        with beside.open("rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """A mapping as indented JSON."""
-    write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
 def write_classes(path: Path, identifiers: Sequence[str], names: Sequence[str]) -> None:
     """classes.txt: an identifier a line, or a TSV of index, wnid and name where people call classes otherwise."""
     if tuple(identifiers) == tuple(names):
-        write(path, "".join(f"{identifier}\n" for identifier in identifiers))
+        files.write(path, "".join(f"{identifier}\n" for identifier in identifiers))
         return
     rows = (f"{index}\t{wnid}\t{name}\n" for index, (wnid, name) in enumerate(zip(identifiers, names, strict=True)))
-    write(path, "index\twnid\tname\n" + "".join(rows))
+    files.write(path, "index\twnid\tname\n" + "".join(rows))
 
 
 def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -138,7 +113,7 @@ def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [])
     writer.writeheader()
     writer.writerows(rows)
-    write(path, text.getvalue())
+    files.write(path, text.getvalue())
 
 
 def _unused(path: Path) -> Path:

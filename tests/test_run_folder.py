@@ -1,4 +1,4 @@
-"""Files appear whole or not at all; folders are found, made and refused in one line."""
+"""Folders are found, made and refused in one line."""
 
 from pathlib import Path
 
@@ -7,20 +7,6 @@ import pytest
 from keras_imagenet import recipes, run_folder
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.run_folder import RunFolder
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
-    file = tmp_path / "metrics.json"
-    run_folder.write(file, "old")
-
-    def fail(beside: Path) -> None:
-        beside.write_text("half of")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(OSError, match="No space left"):
-        run_folder.write_with(file, fail)
-    assert file.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_new_run_takes_the_recipe_s_name_and_never_another_run_s_folder(tmp_path: Path, monkeypatch) -> None:

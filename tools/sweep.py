@@ -23,6 +23,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_imagenet import files
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
@@ -168,9 +170,7 @@ def _write(rows: list[dict[str, object]]) -> None:
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows(rows)
-    part = TABLE.with_name("sweep.csv.part")
-    part.write_text(text.getvalue(), encoding="utf-8")
-    os.replace(part, TABLE)
+    files.write(TABLE, text.getvalue())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """How fast the data path is, and where its time goes."""
 
-import json
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from keras_imagenet import files
 from keras_imagenet.data import order
 from keras_imagenet.data.pipeline import group_size, variation
 from keras_imagenet.data.sources import Source
@@ -69,7 +69,7 @@ def pipeline(
         "size": list(preset.size),
     }
     if output is not None:
-        output.write_text(json.dumps(result, indent=2) + "\n")
+        files.write_json(output, result)
         plot(result, output.with_suffix(".png"))
     return result
 
@@ -86,7 +86,7 @@ def plot(result: dict, path: Path) -> None:
         start += milliseconds
     axes.set(yticks=[], xlabel=f"milliseconds per image ({result['images_per_second']:.0f} images/s)")
     axes.legend(ncols=len(STAGES), loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
-    figure.savefig(path)
+    files.write_with(path, figure.savefig)
 
 
 def stages(source: Source, preset: Preset, settings: AugmentSettings, training: bool) -> dict[str, Callable]:

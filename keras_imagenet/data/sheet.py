@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_imagenet import files
 from keras_imagenet.data.sources import Splits
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.settings import Settings
@@ -56,7 +57,7 @@ def draw_first_batch(
 
 
 def draw_sheet(images: np.ndarray, captions: Sequence[str], title: str, file: Path) -> None:
-    """Writes images, uint8 or float 0-255 [n, height, width, 1 or 3], with a caption each, as PNG, SVG or PDF by ending."""
+    """Writes images, uint8 or float 0-255 [n, height, width, 1 or 3], with a caption each, as PNG, SVG or PDF by ending; PNG without."""
     from matplotlib.figure import Figure
 
     rows = -(-len(images) // COLUMNS)
@@ -70,4 +71,5 @@ def draw_sheet(images: np.ndarray, captions: Sequence[str], title: str, file: Pa
         grey = image.shape[2] == 1
         axis.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255)
         axis.set_title(caption if len(caption) <= 24 else f"{caption[:23]}…", fontsize=6, parse_math=False)
-    figure.savefig(file)
+    with files.appearing(file) as stream:
+        figure.savefig(stream, format=file.suffix[1:] or "png")

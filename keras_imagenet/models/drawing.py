@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
+
+from keras_imagenet import files
 
 if TYPE_CHECKING:
     import keras
@@ -30,9 +31,7 @@ COLORS = {
 
 def draw(network: keras.Model, path: Path) -> None:
     """Write the graph as an SVG, which every browser shows; the file appears whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(svg(network), encoding="utf-8")
-    os.replace(part, path)
+    files.write(path, svg(network))
 
 
 def svg(network: keras.Model) -> str:

@@ -1,7 +1,6 @@
 """A SavedModel that takes encoded images and answers with names, by the preprocessing that was evaluated."""
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_imagenet import files
 from keras_imagenet.data import images
 from keras_imagenet.data.images.normalise import normalise
 from keras_imagenet.errors import KerasImagenetError, SettingsError
@@ -65,13 +65,12 @@ def export(network: keras.Model, preset: Preset, classes: Sequence[str], directo
     served = ServedClassifier(network, preset, classes)
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        files.sweep(directory)
         versions = [int(path.name) for path in directory.iterdir() if path.name.isdecimal()]
         target = directory / str(max(versions, default=0) + 1)
-        beside = directory / f".{target.name}"
-        shutil.rmtree(beside, ignore_errors=True)
         signatures = {"serving_default": served.image_bytes, "images": served.images}
-        tf.saved_model.save(served, str(beside), signatures=signatures)
-        beside.rename(target)
+        with files.appearing_folder(target) as part:
+            tf.saved_model.save(served, str(part), signatures=signatures)
     except OSError as error:
         raise SettingsError(f"--output {directory}: cannot be written: {error.strerror}") from error
     return target

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet.errors import DataError
-from keras_imagenet.run_folder import write_with
+from keras_imagenet.files import write_with
 from keras_imagenet.training.trainer import Trainer, seed_replicas
 
 KEPT = 2

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet import recipes, run_folder, runtime
+from keras_imagenet import files, recipes, run_folder, runtime
 from keras_imagenet.data import pipeline, sources
 from keras_imagenet.data.images import decode
 from keras_imagenet.data.sources import Source
@@ -98,11 +98,11 @@ def _resume(run: Run, folder: RunFolder) -> checkpoints.Progress:
 
 def _write_beginnings(run: Run, folder: RunFolder) -> None:
     """What is known before the first step."""
-    run_folder.write(folder.settings_file, recipes.to_yaml(run.settings))
-    run_folder.write(folder.preset_file, run.preset.model_dump_json(indent=2) + "\n")
+    files.write(folder.settings_file, recipes.to_yaml(run.settings))
+    files.write(folder.preset_file, run.preset.model_dump_json(indent=2) + "\n")
     _write_example(run.validation or run.training, folder.example_file)
     run_folder.write_classes(folder.classes_file, run.training.classes, run.training.class_names)
-    run_folder.write_json(
+    files.write_json(
         folder.environment_file, runtime.environment(run.strategy, pipeline.describe_exactness(run.settings.augment))
     )
 
@@ -113,7 +113,7 @@ def _write_example(source: Source, path: Path) -> None:
     if index is not None:
         image = source.read(tf.constant(index, tf.int64))
         pixels = decode(image) if image.dtype == tf.string else image
-        run_folder.write(path, tf.io.encode_png(pixels).numpy())
+        files.write(path, tf.io.encode_png(pixels).numpy())
 
 
 def _evaluation(run: Run, validation: Stream | None) -> loop.Evaluate:
@@ -150,8 +150,8 @@ def _finish(
         "steps": run.trainer.step_number,
         "training_seconds": round(state.seconds, 1),
     }
-    run_folder.write_with(folder.model_file, run.trainer.network.save)
-    run_folder.write_json(folder.metrics_file, content)
+    files.write_with(folder.model_file, run.trainer.network.save)
+    files.write_json(folder.metrics_file, content)
     return content
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_imagenet.data.prepare.shards import Entry, write_entry, write_text
+from keras_imagenet import files
+from keras_imagenet.data.prepare.shards import Entry, write_entry
 from keras_imagenet.data.sources.labels import ClassList
 from keras_imagenet.settings.prepare import PrepareSettings
 
@@ -142,4 +143,4 @@ def _write_table(file: Path, header: Sequence[str], rows: Sequence[Sequence[obje
     lines = ["\t".join(header)]
     for row in rows:
         lines.append("\t".join(str(value).replace("\t", " ").replace("\n", " ") for value in row))
-    write_text(file, "\n".join(lines) + "\n")
+    files.write(file, "\n".join(lines) + "\n")

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from keras_imagenet import files
 from keras_imagenet.data import order
 from keras_imagenet.data.prepare.check import Checked, check
 from keras_imagenet.data.prepare.inputs import Split, open_inputs
 from keras_imagenet.data.prepare.report import SUMMARY_FILE, template, write_report
-from keras_imagenet.data.prepare.shards import Entry, finished, in_order, write_shard, write_text
+from keras_imagenet.data.prepare.shards import Entry, finished, in_order, write_shard
 from keras_imagenet.data.sources.source import fingerprint
 from keras_imagenet.errors import DataError, KerasImagenetError, SettingsError
 from keras_imagenet.settings.prepare import PrepareSettings
@@ -44,7 +45,9 @@ def prepare(settings: PrepareSettings, report: Callable[[str], None] = print) ->
         _begin(settings, classes.identifiers, splits)
         if (output / SUMMARY_FILE).exists():
             report(f"{output}: is prepared already")
-            return json.loads((output / SUMMARY_FILE).read_text())
+            return json.loads((output / SUMMARY_FILE).read_text(encoding="utf-8"))
+        files.sweep(output)
+        files.sweep(output / JOURNAL)
         threads = settings.threads or os.cpu_count() or 1
         progress = _Progress(report, sum(split.count for split in splits))
         with ThreadPoolExecutor(threads) as pool:
@@ -55,7 +58,7 @@ def prepare(settings: PrepareSettings, report: Callable[[str], None] = print) ->
                 raise DataError(f"{name}: none of its images can be decoded; {written[0].facts['quarantined'][0]}")
         summary = write_report(settings, classes, entries, refused)
         summary["skipped"] = {split.name: dict(split.skipped) for split in splits}
-        write_text(output / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+        files.write_json(output / SUMMARY_FILE, summary)
         for split in splits:
             for file in (output / JOURNAL).glob(f"{split.name}-*"):
                 file.unlink()
@@ -155,7 +158,7 @@ def _begin(settings: PrepareSettings, identifiers: tuple[str, ...], splits: list
     plan |= {f"{split.name} images": split.fingerprint for split in splits}
     file = settings.output / JOURNAL / "plan.json"
     if file.exists():
-        before = json.loads(file.read_text())
+        before = json.loads(file.read_text(encoding="utf-8"))
         differing = sorted(key for key in {*plan, *before} if plan.get(key) != before.get(key))
         if differing:
             raise SettingsError(
@@ -167,7 +170,7 @@ def _begin(settings: PrepareSettings, identifiers: tuple[str, ...], splits: list
             raise SettingsError(f"{settings.output}: is not empty; choose another output")
         shutil.rmtree(settings.output / JOURNAL)
         (settings.output / JOURNAL).mkdir()
-        write_text(file, json.dumps(plan, indent=2))
+        files.write_json(file, plan)
 
 
 def _refused(split: Split) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from keras_imagenet import files
 from keras_imagenet.data.prepare.check import Checked
 
 OPTIONS = "group_size:1,uncompressed"  # a record a chunk, as seeking wants; images are compressed already
@@ -38,11 +38,10 @@ def write_shard(shard: Path, journal: Path, images: Iterable[Checked]) -> Entry:
     """Writes the good images among them to an ArrayRecord file, and then its journal entry; each appears by rename."""
     from array_record.python.array_record_module import ArrayRecordWriter
 
-    part = _part(shard)
-    part.unlink(missing_ok=True)
     digests, labels, names = [], [], []
     facts: dict[str, Any] = {"bytes": 0, "seen": 0, "quarantined": [], "changed": [], "psnr": []}
-    try:
+
+    def write(part: Path) -> None:
         writer = ArrayRecordWriter(str(part), OPTIONS)
         for image in images:
             facts["seen"] += 1
@@ -59,11 +58,12 @@ def write_shard(shard: Path, journal: Path, images: Iterable[Checked]) -> Entry:
                 facts["changed"].append((image.name, image.change))
                 facts["psnr"].append(round(image.psnr, 2))
         writer.close()
+
+    try:
+        files.write_with(shard, write)
     except RuntimeError as error:  # the writer's own, such as for a full disk
         raise OSError(f"{shard.name}: {str(error).split(';')[0]}") from error
-    _to_disk(part)
-    facts["file_size"] = part.stat().st_size
-    os.replace(part, shard)
+    facts["file_size"] = shard.stat().st_size
     entry = Entry(np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16), np.array(labels, np.int32), names, facts)
     write_entry(journal, entry)
     return entry
@@ -73,11 +73,8 @@ def write_entry(file: Path, entry: Entry) -> None:
     """Writes names, labels, digests and facts as one .npz that appears by rename."""
     arrays = {"digests": entry.digests, "labels": entry.labels}
     texts = {"names": "\0".join(entry.names), "facts": json.dumps(entry.facts)}
-    with _part(file).open("wb") as opened:
+    with files.appearing(file) as opened:
         np.savez_compressed(opened, **arrays, **{key: _bytes(text) for key, text in texts.items()})
-        opened.flush()
-        os.fsync(opened.fileno())
-    os.replace(_part(file), file)
 
 
 def read_entry(file: Path) -> Entry:
@@ -107,15 +104,6 @@ def in_order(pool: Executor, work: Callable[[In], Out], items: Iterable[In], at_
         yield begun.popleft().result()
 
 
-def write_text(file: Path, text: str) -> None:
-    """Writes a text file that appears by rename."""
-    with _part(file).open("w", encoding="utf-8") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    os.replace(_part(file), file)
-
-
 def _example(image: Checked) -> bytes:
     import tensorflow as tf
 
@@ -129,15 +117,3 @@ def _example(image: Checked) -> bytes:
 
 def _bytes(text: str) -> np.ndarray:
     return np.frombuffer(text.encode(), np.uint8)
-
-
-def _part(file: Path) -> Path:
-    return file.with_name(f".{file.name}.part")
-
-
-def _to_disk(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import zipfile
@@ -11,6 +12,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
+
+from keras_imagenet import files
 
 PIECE = 4096
 REMEMBERED_FROM = 20_000
@@ -64,9 +67,8 @@ def _checksum(file: Path, size: int) -> int:
 
 
 def _cache_file(directory: Path) -> Path:
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = blake2b(os.fsencode(directory.resolve()), digest_size=16).hexdigest()
-    return home / "keras-imagenet" / "contents" / f"{name}.npz"
+    return files.cache_folder("contents") / f"{name}.npz"
 
 
 def _recall(cache: Path, paths: Sequence[str], sizes: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -86,11 +88,7 @@ def _recall(cache: Path, paths: Sequence[str], sizes: np.ndarray, times: np.ndar
 
 
 def _remember(cache: Path, paths: Sequence[str], facts: np.ndarray, sums: np.ndarray) -> None:
-    part = cache.with_name(f"{cache.name}.{os.getpid()}.part")
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez(file, paths=np.frombuffer("\0".join(paths).encode(), np.uint8), facts=facts, sums=sums)
-        os.replace(part, cache)
-    except OSError:  # a full or read-only home costs the next start some time, no more
-        part.unlink(missing_ok=True)
+    files.sweep(cache.parent)
+    # A full or read-only home costs the next start some time, no more.
+    with contextlib.suppress(OSError), files.appearing(cache) as file:
+        np.savez(file, paths=np.frombuffer("\0".join(paths).encode(), np.uint8), facts=facts, sums=sums)

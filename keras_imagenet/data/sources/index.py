@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from keras_imagenet import files
 from keras_imagenet.errors import DataError
 
 
@@ -24,18 +25,12 @@ def read_index(file: Path) -> tuple[np.ndarray, list[str]]:
 
 def remembered(key: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
     """What compute returns, kept in the user's cache folder under key; a cache that cannot be used costs time only."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    file = home / "keras-imagenet" / "labels" / f"{key}.npy"
+    file = files.cache_folder("labels") / f"{key}.npy"
     try:
         return np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         values = compute()
-    part = file.with_name(f"{key}.{os.getpid()}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as opened:
-            np.save(opened, values)
-        os.replace(part, file)
-    except OSError:
-        part.unlink(missing_ok=True)
+    files.sweep(file.parent)
+    with contextlib.suppress(OSError), files.appearing(file) as opened:
+        np.save(opened, values)
     return values

@@ -7,18 +7,16 @@ and writes under the final name, so a killed process would leave half a file tha
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
-import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
+from keras_imagenet import files
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.models.weights import presets
 
@@ -42,7 +40,7 @@ def fetch(source: str) -> Path:
     not published, DataError if it cannot be had or is damaged.
     """
     origin, name = PUBLISHED.fullmatch(source).groups()
-    folder = cache() / origin
+    folder = files.weights_folder() / origin
     if origin == "torchvision":
         file = presets.torchvision_file(name)
         return _had(f"{TORCH}/{file}", folder / file, source)
@@ -51,18 +49,14 @@ def fetch(source: str) -> Path:
     return _had(f"{address}/model.safetensors", folder / name / "model.safetensors", source)
 
 
-def cache() -> Path:
-    """The folder of downloaded weights: beside those that Keras downloads."""
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models" / "keras_imagenet"
-
-
 def _had(url: str, path: Path, source: str) -> Path:
     if path.is_file():
         return path
+    files.sweep(path.parent)
     try:
-        with urllib.request.urlopen(url, timeout=SECONDS) as response, _appearing(path) as (file, beside):
+        with urllib.request.urlopen(url, timeout=SECONDS) as response, files.appearing(path) as file:
             _copy(response, file, path.name)
-            _check(beside, path.name, response.headers.get("Content-Length"))
+            _check(file, path.name, response.headers.get("Content-Length"))
     except urllib.error.HTTPError as error:
         if error.code in ABSENT:
             raise SettingsError(f"model.weights = {source}: {url} is not there ({error.code})") from error
@@ -75,21 +69,7 @@ def _had(url: str, path: Path, source: str) -> Path:
     return path
 
 
-@contextlib.contextmanager
-def _appearing(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
-    """A file beside, which gets its name when the block ends well and is removed otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        beside = Path(file.name)
-        try:
-            yield file, beside
-            os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-
-
-def _copy(response: HTTPResponse, file: IO[bytes], name: str) -> None:
+def _copy(response: HTTPResponse, file: BinaryIO, name: str) -> None:
     """With progress on standard error, where that is a terminal."""
     from rich.console import Console
     from rich.progress import wrap_file
@@ -101,16 +81,15 @@ def _copy(response: HTTPResponse, file: IO[bytes], name: str) -> None:
     ) as reader:
         while chunk := reader.read(CHUNK):
             file.write(chunk)
-    file.flush()
 
 
-def _check(file: Path, name: str, length: str | None) -> None:
-    """ValueError if the file has not the length that was announced, or not the hash in its name."""
-    size = file.stat().st_size
+def _check(file: BinaryIO, name: str, length: str | None) -> None:
+    """ValueError if the file, which was written to its end, has not the length that was announced, or not the hash in its name."""
+    size = file.tell()
     if length is not None and size != int(length):
         raise ValueError(f"the connection ended after {size:,} of {int(length):,} bytes")
     if found := HASHED.search(name):
-        with file.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
         if not digest.startswith(found[1]):
             raise ValueError(f"its SHA-256 begins with {digest[: len(found[1])]}, not with {found[1]} as its name says")

@@ -308,7 +308,7 @@ def kill_and_resume(
         wnid, index = name.removesuffix(".JPEG").split("/")[1].split("_")
         assert images[name] == image(1000 * int(wnid[1:]) + int(index)), name
     assert [name for _, name, _ in rows(tmp_path / "out" / "quarantine.tsv")] == [f"{wnids[0]}/bad.JPEG"]
-    assert not list((tmp_path / "out").glob(".*.part"))
+    assert not list((tmp_path / "out").glob(".part-*"))
     return [int(line) for line in done.stdout.splitlines()]
 
 

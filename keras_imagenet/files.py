@@ -1,0 +1,161 @@
+"""Files and folders that appear whole or not at all, and where caches lie.
+
+What is written stands beside its destination as `.part-<hex>-<name>`, is flushed to disk and then renamed. The ending stays
+the destination's, for writers that judge by it. A part is locked while it is written, so `sweep` tells what a killed
+process left behind from what a living one is still writing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import platformdirs
+
+PART = re.compile(r"\.part-[0-9a-f]{16}-.+", re.DOTALL)
+
+
+@contextlib.contextmanager
+def appearing(path: Path) -> Iterator[BinaryIO]:
+    """A binary stream, open for writing and reading, whose content appears at `path` when the block ends well.
+
+    Otherwise nothing remains of it, and what was at `path` stays. `stream.name` is where the content lies until then, for
+    writers that want a path. Folders that are missing are made. Raises OSError where it cannot be written, FileExistsError
+    where `path` is something else than a file.
+    """
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "Is not a regular file", str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stream = _locked_stream(path)
+    part = Path(stream.name)
+    try:
+        with stream:
+            yield stream
+            stream.flush()
+            _to_disk(part)
+            os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    _folder_to_disk(path.parent)
+
+
+@contextlib.contextmanager
+def appearing_folder(path: Path) -> Iterator[Path]:
+    """An empty folder that appears at `path`, with all that was put into it, when the block ends well.
+
+    Otherwise nothing remains of it. Raises OSError where it cannot be written, or where `path` has something in it by then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part, descriptor = _locked_folder(path)
+    try:
+        yield part
+        for folder, _, names in os.walk(part):
+            for name in names:
+                _to_disk(Path(folder) / name)
+            _folder_to_disk(Path(folder))
+        os.rename(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        os.close(descriptor)
+    _folder_to_disk(path.parent)
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """A file of this content; text as UTF-8."""
+    with appearing(path) as stream:
+        stream.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """A file of indented JSON."""
+    write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_with(path: Path, writer: Callable[[Path], Any]) -> None:
+    """A file that `writer` writes to the path it is given, which ends as `path` does."""
+    with appearing(path) as stream:
+        writer(Path(stream.name))
+
+
+def sweep(folder: Path) -> None:
+    """Remove the parts that killed processes left in a folder; what is still being written stays. Never raises OSError."""
+    for part in folder.glob(".part-*"):
+        if not PART.fullmatch(part.name):
+            continue
+        with contextlib.suppress(OSError):
+            # A link is not opened, and a pipe is not waited for: neither is ours.
+            descriptor = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def cache_folder(kind: str) -> Path:
+    """The user's folder for what can be computed again; on Linux below $XDG_CACHE_HOME or ~/.cache."""
+    return platformdirs.user_cache_path("keras-imagenet", appauthor=False) / kind
+
+
+def weights_folder() -> Path:
+    """The folder of downloaded weights, beside those that Keras downloads: below $KERAS_HOME or ~/.keras."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models" / "keras_imagenet"
+
+
+def _part(path: Path) -> Path:
+    """A name beside, which nobody can know in advance and so put a link there."""
+    return path.with_name(f".part-{secrets.token_hex(8)}-{path.name}")
+
+
+def _locked_stream(path: Path) -> BinaryIO:
+    while True:
+        part = _part(path)
+        stream = cast(BinaryIO, part.open("x+b"))  # x: never what is there already, nor through a link
+        if _locked(stream.fileno(), part):
+            return stream
+        stream.close()
+
+
+def _locked_folder(path: Path) -> tuple[Path, int]:
+    while True:
+        part = _part(path)
+        part.mkdir()
+        descriptor = os.open(part, os.O_RDONLY)
+        if _locked(descriptor, part):
+            return part, descriptor
+        os.close(descriptor)
+
+
+def _locked(descriptor: int, part: Path) -> bool:
+    """Holds the lock until the descriptor is closed; False where a sweep removed the part before it was locked."""
+    with contextlib.suppress(OSError):  # a drive that knows no locks is not swept either
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return part.exists()
+
+
+def _to_disk(file: Path) -> None:
+    """Flush a file, unless a link took its place: that is an OSError."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _folder_to_disk(folder: Path) -> None:
+    """Flush the names in a folder, where the drive has a way to do so."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
