@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_imagenet import networks, recipes, run_folder, runtime
+from keras_imagenet.console import Console
 from keras_imagenet.data import sources
 from keras_imagenet.errors import DataError, Interrupted, KerasImagenetError, SettingsError
 from keras_imagenet.models import registry
 from keras_imagenet.models.weights import Origin
-from keras_imagenet.output import Output
 from keras_imagenet.preset import Preset
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.settings import RuntimeSettings, Settings
@@ -25,7 +25,7 @@ def fit(
     settings: Settings | None = None,
     *,
     recipe: str = recipes.DEFAULT_RECIPE,
-    output: Output | None = None,
+    console: Console | None = None,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
     debug: bool = False,
 ) -> RunFolder:
@@ -35,18 +35,18 @@ def fit(
     yours, besides TensorBoard and the progress display. Raises SettingsError, DataError, TrainingStopped or Interrupted.
     """
     settings = settings or recipes.load(recipe)
-    output = output or Output.standard()
+    console = console or Console.standard()
     networks.require_known(settings.model.name)
     splits = sources.open_source(settings.data.source)
     folder = run_folder.create(settings, recipe)
-    output = replace(output, log_file=folder.log_file)
+    console = replace(console, log_file=folder.log_file)
     try:
-        metrics = _train(settings, splits, folder, output, callbacks, debug)
+        metrics = _train(settings, splits, folder, console, callbacks, debug)
     except BaseException:
         run_folder.discard_unused(folder)
         raise
     if metrics is not None:
-        output.result(metrics | {"run_folder": str(folder.path)}, _closing_lines(folder, metrics))
+        console.result(metrics | {"run_folder": str(folder.path)}, _closing_lines(folder, metrics))
     return folder
 
 
@@ -54,7 +54,7 @@ def _train(
     settings: Settings,
     splits: sources.Splits,
     folder: RunFolder,
-    output: Output,
+    console: Console,
     callbacks: Sequence["keras.callbacks.Callback"],
     debug: bool,
 ) -> dict[str, Any] | None:
@@ -64,7 +64,7 @@ def _train(
 
     go_on = f"To go on from the last checkpoint: {training.resume_command(folder)}"
     try:
-        return training.fit(settings, splits, strategy, folder, output, callbacks)
+        return training.fit(settings, splits, strategy, folder, console, callbacks)
     except Interrupted as error:
         raise Interrupted(f"{error}. To go on: {training.resume_command(folder)}", error.exit_code - 128) from error
     except BrokenPipeError as error:
@@ -76,20 +76,20 @@ def _train(
         ) from error
 
 
-def dry_run(settings: Settings, *, output: Output | None = None, debug: bool = False) -> dict[str, Any]:
+def dry_run(settings: Settings, *, console: Console | None = None, debug: bool = False) -> dict[str, Any]:
     """Say what `fit` would do, send one batch through, and leave nothing behind."""
-    output = output or Output.standard()
+    console = console or Console.standard()
     networks.require_known(settings.model.name)
     splits = sources.open_source(settings.data.source)
     strategy = runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.training.dry_run import try_one_batch
     from keras_imagenet.training.facts import facts
 
-    run, memory = try_one_batch(settings, splits, strategy, output)
+    run, memory = try_one_batch(settings, splits, strategy, console)
     resolved, said = run.settings.model_dump(mode="json"), facts(run)
     lines = [recipes.to_yaml(run.settings).rstrip(), *said, memory.line]
     content = {"settings": resolved, "steps": run.course.total_steps, "memory": asdict(memory), "facts": said}
-    output.result(content, lines)
+    console.result(content, lines)
     return content
 
 
@@ -99,7 +99,7 @@ def evaluate(
     *,
     weights: str | None = None,
     config: str | None = None,
-    output: Output | None = None,
+    console: Console | None = None,
     debug: bool = False,
 ) -> dict[str, Any]:
     """Measure a run folder, or a network by name with weights, on a source's validation split, or on all of it.
@@ -107,7 +107,7 @@ def evaluate(
     A run is measured on its own data unless overrides such as ("data.source.directory", "photos") say otherwise, in the
     run's label order. Raises SettingsError or DataError.
     """
-    output = output or Output.standard()
+    console = console or Console.standard()
     subject = _open_run(run_or_model, overrides) if Path(run_or_model).is_dir() else None
     subject = subject or _open_published(run_or_model, overrides, weights, config)
     settings, folder = subject.settings, subject.folder
@@ -134,7 +134,7 @@ def evaluate(
         report=report.setdefault,
     )
     for name, reason in report.items():
-        output.say(f"left out: {name}: {reason}")
+        console.say(f"left out: {name}: {reason}")
     measured_on = "validation examples" if splits.validation else "examples, all there are"
     if source.answers is not None:
         measured_on += ", where any of an image's labels is right"
@@ -146,18 +146,18 @@ def evaluate(
     if source.answers is not None:
         result["left_out"] = source.skipped
         lines += [f"left out: {count:,} {reason}" for reason, count in source.skipped.items()]
-    output.result(result, lines)
+    console.result(result, lines)
     return result
 
 
 def predict(
-    run: str, images: Sequence[str], *, top: int = 5, output: Output | None = None, debug: bool = False
+    run: str, images: Sequence[str], *, top: int = 5, console: Console | None = None, debug: bool = False
 ) -> list[dict[str, Any]]:
     """The most probable classes of image files, or of all in a folder, by a run's network.
 
     Files that cannot be read are named, and end with DataError after the others are answered.
     """
-    output = output or Output.standard()
+    console = console or Console.standard()
     folder = run_folder.opened(run)
     if top < 1:
         raise SettingsError(f"--top {top}: must be at least 1")
@@ -168,17 +168,17 @@ def predict(
     from keras_imagenet.serving import predict as prediction
 
     answers, faults = prediction.predict(_network(folder), folder.preset, folder.classes.names, files, top)
-    output.result(answers, [line for answer in answers for line in prediction.lines(answer)])
+    console.result(answers, [line for answer in answers for line in prediction.lines(answer)])
     if faults:
         raise DataError("; ".join(f"{path}: {reason}" for path, reason in faults))
     return answers
 
 
 def export(
-    run: str, *, directory: str | None = None, output: Output | None = None, debug: bool = False
+    run: str, *, directory: str | None = None, console: Console | None = None, debug: bool = False
 ) -> dict[str, Any]:
     """Write a run's network as a SavedModel in TF Serving's layout, and compare its answers in a new process."""
-    output = output or Output.standard()
+    console = console or Console.standard()
     folder = run_folder.opened(run)
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import export as exporting
@@ -193,7 +193,7 @@ def export(
         "largest_difference": difference,
         "signatures": ["serving_default", "images"],
     }
-    output.result(
+    console.result(
         result, [f"{version}: answers as the network does (largest difference of a probability {difference:.1e})"]
     )
     return result
@@ -205,11 +205,11 @@ def benchmark(
     evaluation: bool = False,
     seconds: float = 5.0,
     file: Path | None = None,
-    output: Output | None = None,
+    console: Console | None = None,
     debug: bool = False,
 ) -> dict[str, Any]:
     """Images per second of a recipe's data path, and each stage's share; as JSON and a plot beside it in `file`."""
-    output = output or Output.standard()
+    console = console or Console.standard()
     if seconds <= 0:
         raise SettingsError(f"--seconds {seconds:g}: must be above 0")
     splits = sources.open_source(settings.data.source)
@@ -233,7 +233,7 @@ def benchmark(
         raise SettingsError(f"--output {file}: cannot be written: {error.strerror}") from error
     stages = ", ".join(f"{stage} {share:.0%}" for stage, share in result["share"].items())
     height, width = result["size"]
-    output.result(
+    console.result(
         result,
         [
             f"{result['images_per_second']:.0f} images/s at {height}x{width}, kernel {result['kernel']}, "
@@ -245,10 +245,10 @@ def benchmark(
 
 
 def describe(
-    name: str, *, batch_size: int = 32, picture: str | None = None, output: Output | None = None, debug: bool = False
+    name: str, *, batch_size: int = 32, picture: str | None = None, console: Console | None = None, debug: bool = False
 ) -> dict[str, Any]:
     """Build a network at its published size and count it layer by layer; draw its graph to `picture`, an SVG file."""
-    output = output or Output.standard()
+    console = console or Console.standard()
     networks.require_known(name)
     if batch_size < 1:
         raise SettingsError(f"--batch_size {batch_size}: must be at least 1")
@@ -267,7 +267,7 @@ def describe(
         except OSError as error:
             raise SettingsError(f"--output {picture}: cannot be written: {error.strerror}") from error
         lines.append(f"picture      {picture}")
-    output.result(details.as_json(), lines)
+    console.result(details.as_json(), lines)
     return details.as_json()
 
 
@@ -300,17 +300,17 @@ def _open_published(
     return _Subject(settings, networks.classes_file_of(origin), origin=origin)
 
 
-def prepare(settings: PrepareSettings, *, output: Output | None = None, debug: bool = False) -> dict[str, Any]:
+def prepare(settings: PrepareSettings, *, console: Console | None = None, debug: bool = False) -> dict[str, Any]:
     """Write seekable shards of a folder, tars or a TFDS set, and return the summary; a second call goes on with the first.
 
     Raises SettingsError, DataError, or KerasImagenetError where the shards cannot be written.
     """
-    output = output or Output.standard()
+    console = console or Console.standard()
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.data.prepare import run
 
-    summary = run.prepare(settings, report=output.say)
-    output.result(summary, run.summary_lines(summary))
+    summary = run.prepare(settings, report=console.say)
+    console.result(summary, run.summary_lines(summary))
     return summary
 
 
@@ -319,7 +319,7 @@ def data(
     *,
     file: Path | None = None,
     limit: int = 5000,
-    output: Output | None = None,
+    console: Console | None = None,
     debug: bool = False,
 ) -> dict[str, Any]:
     """Say what a data set holds, and draw a contact sheet of the first training batch before mixing, into `file`.
@@ -327,7 +327,7 @@ def data(
     At most `limit` images a split are opened. Without a training split the sheet shows the validation split.
     Raises SettingsError or DataError.
     """
-    output = output or Output.standard()
+    console = console or Console.standard()
     if limit < 1:
         raise SettingsError(f"--limit {limit}: must be at least 1")
     splits = sources.open_source(settings.data.source)
@@ -340,7 +340,7 @@ def data(
     if file is not None:
         draw_first_batch(settings, splits, strategy, file, threads=runtime.threads(settings.runtime))
         content, lines = content | {"sheet": str(file)}, [*lines, f"contact sheet: {file}"]
-    output.result(content, lines)
+    console.result(content, lines)
     return content
 
 

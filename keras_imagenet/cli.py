@@ -70,9 +70,9 @@ def fit(parsed: argparse.Namespace, overrides: Overrides) -> None:
     recipe = parsed.config or recipes.DEFAULT_RECIPE
     settings = recipes.load(recipe, overrides)
     if parsed.dry_run:
-        api.dry_run(settings, output=_output(parsed), debug=parsed.debug)
+        api.dry_run(settings, console=_console(parsed), debug=parsed.debug)
     else:
-        api.fit(settings, recipe=recipe, output=_output(parsed), debug=parsed.debug)
+        api.fit(settings, recipe=recipe, console=_console(parsed), debug=parsed.debug)
 
 
 def evaluate(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -84,7 +84,7 @@ def evaluate(parsed: argparse.Namespace, overrides: Overrides) -> None:
         overrides,
         weights=parsed.weights,
         config=parsed.config,
-        output=_output(parsed),
+        console=_console(parsed),
         debug=parsed.debug,
     )
 
@@ -94,7 +94,7 @@ def predict(parsed: argparse.Namespace, overrides: Overrides) -> None:
     from keras_imagenet import api
 
     _no_settings(overrides, "predict")
-    api.predict(parsed.run_folder, parsed.images, top=parsed.top, output=_output(parsed), debug=parsed.debug)
+    api.predict(parsed.run_folder, parsed.images, top=parsed.top, console=_console(parsed), debug=parsed.debug)
 
 
 def export(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -102,7 +102,7 @@ def export(parsed: argparse.Namespace, overrides: Overrides) -> None:
     from keras_imagenet import api
 
     _no_settings(overrides, "export")
-    api.export(parsed.run_folder, directory=parsed.output, output=_output(parsed), debug=parsed.debug)
+    api.export(parsed.run_folder, directory=parsed.output, console=_console(parsed), debug=parsed.debug)
 
 
 def models(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -114,13 +114,17 @@ def models(parsed: argparse.Namespace, overrides: Overrides) -> None:
     _no_settings(overrides, "models")
     if parsed.name in registry.names():
         api.describe(
-            parsed.name, batch_size=parsed.batch_size, picture=parsed.output, output=_output(parsed), debug=parsed.debug
+            parsed.name,
+            batch_size=parsed.batch_size,
+            picture=parsed.output,
+            console=_console(parsed),
+            debug=parsed.debug,
         )
         return
     rows = describe.listing(parsed.name or "*")
     if not rows:
         raise SettingsError(f"models {parsed.name}: no network is called so{nearest(parsed.name, registry.names())}")
-    _output(parsed).result(rows, [describe.listing_text(rows)])
+    _console(parsed).result(rows, [describe.listing_text(rows)])
 
 
 def data(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -131,7 +135,7 @@ def data(parsed: argparse.Namespace, overrides: Overrides) -> None:
 
     settings = recipes.load(parsed.recipe or recipes.DEFAULT_RECIPE, overrides)
     file = Path(parsed.output) if parsed.output else None
-    api.data(settings, file=file, limit=parsed.limit, output=_output(parsed), debug=parsed.debug)
+    api.data(settings, file=file, limit=parsed.limit, console=_console(parsed), debug=parsed.debug)
 
 
 def prepare(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -140,7 +144,7 @@ def prepare(parsed: argparse.Namespace, overrides: Overrides) -> None:
     from keras_imagenet.settings.prepare import read
 
     _no_settings(overrides, "prepare")
-    api.prepare(read(vars(parsed)), output=_output(parsed), debug=parsed.debug)
+    api.prepare(read(vars(parsed)), console=_console(parsed), debug=parsed.debug)
 
 
 def benchmark(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -156,7 +160,7 @@ def benchmark(parsed: argparse.Namespace, overrides: Overrides) -> None:
         evaluation=parsed.evaluation,
         seconds=parsed.seconds,
         file=file,
-        output=_output(parsed),
+        console=_console(parsed),
         debug=parsed.debug,
     )
 
@@ -167,7 +171,7 @@ def runs(parsed: argparse.Namespace, overrides: Overrides) -> None:
 
     _no_settings(overrides, "runs")
     rows, lines = table(parsed.directory)
-    _output(parsed).result(rows, lines)
+    _console(parsed).result(rows, lines)
 
 
 def schema(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -333,10 +337,10 @@ def _no_settings(overrides: Overrides, command: str) -> None:
         )
 
 
-def _output(parsed: argparse.Namespace):
-    from keras_imagenet.output import Output
+def _console(parsed: argparse.Namespace):
+    from keras_imagenet.console import Console
 
-    return Output.standard(as_json=parsed.json)
+    return Console.standard(as_json=parsed.json)
 
 
 def _unknown_argument(word: str) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from keras_imagenet.console import Console as Output
 from keras_imagenet.data import sources
-from keras_imagenet.output import Output
 from keras_imagenet.settings import Settings
 from keras_imagenet.training import checkpoints
 from keras_imagenet.training.run import Run, open_data, prepare

@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet import files, recipes, run_folder, runtime
+from keras_imagenet.console import Console as Output
 from keras_imagenet.data import pipeline, sources
 from keras_imagenet.data.images import decode
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream, examine
 from keras_imagenet.errors import DataError, SettingsError
-from keras_imagenet.output import Output
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.serving.evaluate import Evaluator, Metrics
 from keras_imagenet.settings import Settings

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.output import Output
+from keras_imagenet.console import Console as Output
 from keras_imagenet.training.guards import require_finite
 
 SECONDS_BETWEEN_LINES = 30

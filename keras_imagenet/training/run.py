@@ -6,6 +6,7 @@ from functools import partial
 import tensorflow as tf
 
 from keras_imagenet import networks, runtime
+from keras_imagenet.console import Console as Output
 from keras_imagenet.data import mixing, order, pipeline, sources
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream
@@ -13,7 +14,6 @@ from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.models import freezing
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.models.weights.fitting import Fitted
-from keras_imagenet.output import Output
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
 from keras_imagenet.training import checkpoints, loop, losses, optimizers, schedules

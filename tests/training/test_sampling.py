@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from keras_imagenet import recipes
+from keras_imagenet.console import Console
 from keras_imagenet.data import sources
 from keras_imagenet.errors import SettingsError
-from keras_imagenet.output import Output
 from keras_imagenet.training import checkpoints
 from keras_imagenet.training.facts import facts
 from keras_imagenet.training.run import Run, open_data, prepare
@@ -23,7 +23,7 @@ def test_a_batch_shows_each_digit_several_times_turned_otherwise() -> None:
     run = prepared(("train.repeats", "4"), ("augment.rotation", "45"))
     assert "batches: 64 examples, 16 different ones 4 times each, 64 on each of 1 replica(s)" in facts(run)[2]
     start = checkpoints.Progress(0, 0.0, run.training.fingerprint)
-    batch = next(open_data(run, start, Output.standard())[0])
+    batch = next(open_data(run, start, Console.standard())[0])
     images = batch["images"].numpy().reshape(4, 16, -1)
     assert np.array_equal(np.roll(batch["labels"][16:32], 1), batch["labels"][:16])
     assert (np.roll(images[1], 1, axis=0) != images[0]).any(axis=1).all()
@@ -48,7 +48,7 @@ def test_favoured_classes_are_said_and_drawn() -> None:
     run = prepared(("train.balance", "1"), ("loss.class_weights", "{3: 2}"), ("train.batch_size", "1435"))
     assert "draws: balance 1; an epoch has 143 of 8 (131 images) and 144 of 1 (157 images)" in facts(run)
     assert "loss: class weights as given, 1 (0) to 2 (3); validation's loss has none" in facts(run)
-    batch = next(open_data(run, checkpoints.Progress(0, 0.0, run.training.fingerprint), Output.standard())[0])
+    batch = next(open_data(run, checkpoints.Progress(0, 0.0, run.training.fingerprint), Console.standard())[0])
     assert set(np.bincount(batch["labels"]).tolist()) == {143, 144}
 
 
@@ -57,10 +57,10 @@ def test_augmix_with_consistency_sends_three_images_an_example_through_the_netwo
     words = {"augment.augmix": "{consistency: 12, severity: 8}", "model.dropout": "0", "train.batch_size": "16"}
     run = prepared(*words.items())
     assert any(line.startswith("loss: and 12 times the Jensen-Shannon divergence") for line in facts(run))
-    batch = next(open_data(run, checkpoints.Progress(0, 0.0, run.training.fingerprint), Output.standard())[0])
+    batch = next(open_data(run, checkpoints.Progress(0, 0.0, run.training.fingerprint), Console.standard())[0])
     images, views = batch["images"].numpy(), batch["views"].numpy()
     plain = prepared(("train.batch_size", "16"))
-    clean = next(open_data(plain, checkpoints.Progress(0, 0.0, plain.training.fingerprint), Output.standard())[0])
+    clean = next(open_data(plain, checkpoints.Progress(0, 0.0, plain.training.fingerprint), Console.standard())[0])
     assert np.array_equal(images, clean["images"])
     assert views.shape == (16, 2, 8, 8, 1)
     assert all(

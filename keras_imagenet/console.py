@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 
 @dataclass(frozen=True)
-class Output:
+class Console:
     """Lines for people go to `stream` and, with the time of day, to the end of `log_file`."""
 
     stream: TextIO
@@ -18,7 +18,7 @@ class Output:
     log_file: Path | None = None
 
     @classmethod
-    def standard(cls, *, as_json: bool = False) -> "Output":
+    def standard(cls, *, as_json: bool = False) -> "Console":
         """Standard output; with `as_json`, lines for people go to standard error."""
         return cls(sys.stderr if as_json else sys.stdout, as_json)
 
