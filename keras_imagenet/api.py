@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_imagenet import networks, recipes, run_folder, runtime
+from keras_imagenet import recipes, run_folder, runtime
 from keras_imagenet.console import Console
 from keras_imagenet.data import sources
 from keras_imagenet.errors import DataError, Interrupted, KerasImagenetError, SettingsError
-from keras_imagenet.models import registry
+from keras_imagenet.models import assembly, registry
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.preset import Preset
 from keras_imagenet.run_folder import RunFolder
@@ -36,7 +36,7 @@ def fit(
     """
     settings = settings or recipes.load(recipe)
     console = console or Console.standard()
-    networks.require_known(settings.model.name)
+    assembly.require_known(settings.model.name)
     splits = sources.open_source(settings.data.source)
     folder = run_folder.create(settings, recipe)
     console = replace(console, log_file=folder.log_file)
@@ -79,7 +79,7 @@ def _train(
 def dry_run(settings: Settings, *, console: Console | None = None, debug: bool = False) -> dict[str, Any]:
     """Say what `fit` would do, send one batch through, and leave nothing behind."""
     console = console or Console.standard()
-    networks.require_known(settings.model.name)
+    assembly.require_known(settings.model.name)
     splits = sources.open_source(settings.data.source)
     strategy = runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.training.dry_run import try_one_batch
@@ -119,7 +119,7 @@ def evaluate(
     strategy = runtime.start(settings.runtime, folder.log_file if folder else None, debug=debug)
     from keras_imagenet.serving.evaluate import evaluate_source, present_classes
 
-    image_preset = networks.preset_of(settings, subject.origin)
+    image_preset = assembly.preset_of(settings, subject.origin)
     _require_classes(source, subject)
     with strategy.scope():
         network = _network(folder) if folder else _published(settings, image_preset, subject.origin, source)
@@ -220,7 +220,7 @@ def benchmark(
     try:
         result = benchmarking.pipeline(
             source,
-            networks.preset_of(settings, networks.origin_of(settings)),
+            assembly.preset_of(settings, assembly.origin_of(settings)),
             settings.augment,
             training=not evaluation,
             batch_size=settings.train.batch_size,
@@ -249,7 +249,7 @@ def describe(
 ) -> dict[str, Any]:
     """Build a network at its published size and count it layer by layer; draw its graph to `picture`, an SVG file."""
     console = console or Console.standard()
-    networks.require_known(name)
+    assembly.require_known(name)
     if batch_size < 1:
         raise SettingsError(f"--batch_size {batch_size}: must be at least 1")
     runtime.start(RuntimeSettings(), None, debug=debug)
@@ -296,8 +296,8 @@ def _open_published(
     if weights is None:
         raise SettingsError(f"{name}: a network by its name needs --weights; without, it would guess")
     settings = recipes.load(config, [("model.name", name), ("model.weights", weights), *overrides])
-    origin = networks.origin_of(settings)
-    return _Subject(settings, networks.classes_file_of(origin), origin=origin)
+    origin = assembly.origin_of(settings)
+    return _Subject(settings, assembly.classes_file_of(origin), origin=origin)
 
 
 def prepare(settings: PrepareSettings, *, console: Console | None = None, debug: bool = False) -> dict[str, Any]:
@@ -355,7 +355,7 @@ def _require_classes(source: sources.Source, subject: _Subject) -> None:
 
 
 def _published(settings: Settings, preset: Preset, origin: Origin, source: sources.Source) -> "keras.Model":
-    network, fitted = networks.build(settings, preset, origin, source.classes)
+    network, fitted = assembly.build(settings, preset, origin, source.classes)
     if fitted.new_head:
         raise DataError(
             f"data.source: has {len(source.classes)} classes, which is not what {settings.model.weights} tells apart"

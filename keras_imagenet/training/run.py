@@ -5,12 +5,13 @@ from functools import partial
 
 import tensorflow as tf
 
-from keras_imagenet import networks, runtime
+from keras_imagenet import runtime
 from keras_imagenet.console import Console as Output
 from keras_imagenet.data import mixing, order, pipeline, sources
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream
 from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.models import assembly as networks
 from keras_imagenet.models import freezing
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.models.weights.fitting import Fitted
