@@ -117,7 +117,7 @@ def evaluate(
     splits = sources.open_source(source_settings)
     source = splits.validation or splits.train
     strategy = runtime.start(settings.runtime, folder.log_file if folder else None, debug=debug)
-    from keras_imagenet.serving.evaluate import evaluate_source, present_classes
+    from keras_imagenet.evaluation import evaluate_source, present_classes
 
     image_preset = assembly.preset_of(settings, subject.origin)
     _require_classes(source, subject)

@@ -167,7 +167,7 @@ def benchmark(parsed: argparse.Namespace, overrides: Overrides) -> None:
 
 def runs(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """Compare run folders."""
-    from keras_imagenet.serving.runs import table
+    from keras_imagenet.run_table import table
 
     _no_settings(overrides, "runs")
     rows, lines = table(parsed.directory)

@@ -15,8 +15,8 @@ from keras_imagenet.data.images import decode
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream, examine
 from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.evaluation import Evaluator, Metrics
 from keras_imagenet.run_folder import RunFolder
-from keras_imagenet.serving.evaluate import Evaluator, Metrics
 from keras_imagenet.settings import Settings
 from keras_imagenet.training import checkpoints, loop, monitors
 from keras_imagenet.training.facts import facts

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from keras_imagenet.errors import Interrupted
+from keras_imagenet.evaluation import Metrics
 from keras_imagenet.run_folder import RunFolder, write_history
-from keras_imagenet.serving.evaluate import Metrics
 from keras_imagenet.training import checkpoints
 from keras_imagenet.training.guards import Deadline, Signals, require_finite
 from keras_imagenet.training.trainer import Trainer

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet.data.images.normalise import normalise
+from keras_imagenet.evaluation import correct
 from keras_imagenet.preset import Preset
-from keras_imagenet.serving.evaluate import correct
 from keras_imagenet.training import fused_norm, losses, recomputation
 from keras_imagenet.training.schedules import Schedule
 

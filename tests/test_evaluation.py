@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.serving.evaluate import Metrics, any_correct, correct, count_correct
+from keras_imagenet.evaluation import Metrics, any_correct, correct, count_correct
 
 
 def test_of_equal_logits_the_lower_index_comes_first() -> None:
