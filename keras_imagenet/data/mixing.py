@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_imagenet.data.augment.erasing import erase
 from keras_imagenet.data.augment.rectangles import replaced, sides
-from keras_imagenet.data.augment.seeds import fold
+from keras_imagenet.data.seeds import fold
 from keras_imagenet.settings import AugmentSettings
 
 GROUP = 8

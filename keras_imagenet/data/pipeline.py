@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from keras_imagenet.data import augment, images, order
 from keras_imagenet.data.augment import flip, stock
-from keras_imagenet.data.augment.seeds import fold
 from keras_imagenet.data.balance import balanced
+from keras_imagenet.data.seeds import fold
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.sources.source import held
 from keras_imagenet.data.stream import Stream

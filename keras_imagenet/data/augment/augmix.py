@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from keras_imagenet.data.augment import operations, policies
 from keras_imagenet.data.augment.pixels import changed
-from keras_imagenet.data.augment.seeds import fold, fold_in, uniform
 from keras_imagenet.data.machine_code import aligned, compiled
+from keras_imagenet.data.seeds import fold, fold_in, uniform
 
 STRENGTHS = 10
 

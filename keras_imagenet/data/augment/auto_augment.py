@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_imagenet.data.augment import operations, policies
-from keras_imagenet.data.augment.seeds import uniform
+from keras_imagenet.data.seeds import uniform
 
 # Two operations a line, each with its probability and its strength, 0 to 9. The table's duplicates weigh double.
 SUB_POLICIES = (

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_imagenet.data.augment import operations
 from keras_imagenet.data.augment.pixels import changed
-from keras_imagenet.data.augment.seeds import uniform
+from keras_imagenet.data.seeds import uniform
 
 
 def color_jitter(

@@ -6,7 +6,7 @@ from typing import Literal
 import tensorflow as tf
 
 from keras_imagenet.data.augment.rectangles import replaced, sides
-from keras_imagenet.data.augment.seeds import fold
+from keras_imagenet.data.seeds import fold
 
 Mode = Literal["zero", "const", "rand", "pixel"]
 

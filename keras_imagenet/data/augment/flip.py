@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet.data.augment.pixels import changed
-from keras_imagenet.data.augment.seeds import uniform
 from keras_imagenet.data.machine_code import aligned, compiled
+from keras_imagenet.data.seeds import uniform
 
 
 def flip(images: tf.Tensor, seeds: tf.Tensor, horizontally: bool, vertically: bool) -> tf.Tensor:

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from keras_imagenet.data.augment.operations import Fill
 from keras_imagenet.data.augment.pixels import changed
-from keras_imagenet.data.augment.seeds import fold_in, uniform
 from keras_imagenet.data.machine_code import aligned, compiled
+from keras_imagenet.data.seeds import fold_in, uniform
 
 
 def grid_mask(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 from keras_cv.layers import BaseImageAugmentationLayer
 
-from keras_imagenet.data.augment.seeds import fold
+from keras_imagenet.data.seeds import fold
 
 
 class Augmentation(BaseImageAugmentationLayer):

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from keras_imagenet.data.augment import operations
 from keras_imagenet.data.augment.pixels import changed
-from keras_imagenet.data.augment.seeds import fold, uniform
+from keras_imagenet.data.seeds import fold, uniform
 
 BINS = 31
 DIGITS = 4

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_imagenet.data.augment import operations
 from keras_imagenet.data.augment.blur import gaussian_blur
 from keras_imagenet.data.augment.pixels import changed
-from keras_imagenet.data.augment.seeds import uniform
+from keras_imagenet.data.seeds import uniform
 
 STEPS = (("saturation", 0.0), ("solarize", 128.0), ("identity", 0.0))
 """Grey, solarized, and what is to be blurred."""

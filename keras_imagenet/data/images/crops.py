@@ -6,11 +6,11 @@ from functools import partial
 
 import tensorflow as tf
 
-from keras_imagenet.data.augment.seeds import fold, uniform
 from keras_imagenet.data.images.compiled_resample import resample_each
 from keras_imagenet.data.images.decoding import decode
 from keras_imagenet.data.images.resample import margin, resample
 from keras_imagenet.data.images.seen import Seen, look_at, pixels_of
+from keras_imagenet.data.seeds import fold, uniform
 from keras_imagenet.preset import Preset
 
 _ATTEMPTS = 10

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from keras_imagenet.data.augment import augmix, color_jitter, operations, policies
 from keras_imagenet.data.augment.erasing import erase
-from keras_imagenet.data.augment.seeds import fold_in, uniform
 from keras_imagenet.data.images.crops import random_boxes
+from keras_imagenet.data.seeds import fold_in, uniform
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "crop_draws.npz"
 RATIO = (3 / 4, 4 / 3)
