@@ -307,10 +307,10 @@ def prepare(settings: PrepareSettings, *, console: Console | None = None, debug:
     """
     console = console or Console.standard()
     runtime.start(RuntimeSettings(), None, debug=debug)
-    from keras_imagenet.data.prepare import run
+    from keras_imagenet.data.prepare import preparation
 
-    summary = run.prepare(settings, report=console.say)
-    console.result(summary, run.summary_lines(summary))
+    summary = preparation.prepare(settings, report=console.say)
+    console.result(summary, preparation.summary_lines(summary))
     return summary
 
 

@@ -1,5 +1,5 @@
 """Tars, folders and TensorFlow Datasets to seekable shards: checked, counted, resumable."""
 
-from keras_imagenet.data.prepare.run import prepare
+from keras_imagenet.data.prepare.preparation import prepare
 
 __all__ = ["prepare"]

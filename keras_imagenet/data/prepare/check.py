@@ -11,7 +11,7 @@ from hashlib import blake2b
 import numpy as np
 from PIL import Image
 
-from keras_imagenet.data.prepare.inputs import Item
+from keras_imagenet.data.prepare.item import Item
 
 DEFAULT_QUALITY = 90
 CORRECTED_QUALITY = 100

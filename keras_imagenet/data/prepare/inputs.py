@@ -2,81 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from keras_imagenet.data.prepare.devkit import Devkit, read_devkit
+from keras_imagenet.data.prepare.item import Item, Split, item_of, order_of_labels
 from keras_imagenet.data.prepare.tars import Members, list_members, reader
+from keras_imagenet.data.prepare.tfds_input import open_tfds
 from keras_imagenet.data.sources.folder import TRAIN, list_splits
-from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
+from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of
 from keras_imagenet.data.sources.source import fingerprint
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.settings.prepare import PrepareSettings
 
 
-@dataclass(frozen=True)
-class Item:
-    """An image as found. label: its class's, -1 if that class is not wanted. fault: why its bytes could not be had."""
-
-    name: str
-    label: int
-    encoded: bytes
-    fault: str | None = None
-
-
-def item_of(name: str, label: int, read: Callable[[], bytes]) -> Item:
-    """The image that read returns; one that the disk does not give is a fault of that image, not of the preparation."""
-    try:
-        return Item(name, label, read())
-    except OSError as error:
-        return Item(name, label, b"", f"cannot be read: {error.strerror}")
-
-
-@dataclass(frozen=True)
-class Split:
-    """The images of one split. read: number in [0, count) -> Item; thread-safe.
-
-    fingerprint: changes when the images do. refused: name and reason of what is not even read. skipped: counts by reason.
-    """
-
-    name: str
-    count: int
-    read: Callable[[int], Item]
-    fingerprint: str
-    refused: Sequence[tuple[str, str]] = ()
-    skipped: Mapping[str, int] = field(default_factory=dict)
-
-
 def open_inputs(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
     """The label order and the splits. Raises DataError or SettingsError where they cannot be made out."""
     if settings.tfds is not None:
-        from keras_imagenet.data.prepare.tfds_input import open_tfds
-
         return open_tfds(settings)
     if settings.folder is not None:
         return _open_folder(settings, settings.folder)
     return _open_tars(settings)
-
-
-def order_of_labels(settings: PrepareSettings, found: ClassList) -> tuple[ClassList, set[str]]:
-    """The label order, and the classes to keep: classes before subset before what was found, sorted."""
-    subset = None if settings.subset is None else read_classes(settings.subset)
-    classes = found if subset is None else _renamed(subset, found)
-    if settings.classes is not None:
-        classes = read_classes(settings.classes)
-    if subset is not None:
-        label_of(subset.identifiers, found, "the images", f"{settings.subset}: the class")
-        label_of(subset.identifiers, classes, settings.classes or "", f"{settings.subset}: the class")
-    return classes, set(classes.identifiers if subset is None else subset.identifiers)
-
-
-def _renamed(subset: ClassList, found: ClassList) -> ClassList:
-    names = dict(zip(found.identifiers, found.names, strict=True))
-    given = zip(subset.identifiers, subset.names, strict=True)
-    return ClassList(subset.identifiers, tuple(name if name != key else names.get(key, key) for key, name in given))
 
 
 def _open_folder(settings: PrepareSettings, directory: Path) -> tuple[ClassList, list[Split]]:

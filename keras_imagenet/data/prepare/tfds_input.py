@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_imagenet.data.prepare.inputs import Item, Split, order_of_labels
+from keras_imagenet.data.prepare.item import Item, Split, order_of_labels
 from keras_imagenet.data.sources.array_records import records_of
 from keras_imagenet.data.sources.labels import ClassList
 from keras_imagenet.data.sources.source import fingerprint

@@ -14,7 +14,7 @@ import pytest
 from keras_imagenet.data.prepare import prepare
 from keras_imagenet.data.prepare.check import Checked, check
 from keras_imagenet.data.prepare.inputs import open_inputs
-from keras_imagenet.data.prepare.run import summary_lines
+from keras_imagenet.data.prepare.preparation import summary_lines
 from keras_imagenet.data.prepare.shards import finished, write_shard
 from keras_imagenet.data.sources import open_source
 from keras_imagenet.errors import DataError, SettingsError

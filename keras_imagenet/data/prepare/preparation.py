@@ -17,7 +17,8 @@ import numpy as np
 from keras_imagenet import files
 from keras_imagenet.data import order
 from keras_imagenet.data.prepare.check import Checked, check
-from keras_imagenet.data.prepare.inputs import Split, open_inputs
+from keras_imagenet.data.prepare.inputs import open_inputs
+from keras_imagenet.data.prepare.item import Split
 from keras_imagenet.data.prepare.report import SUMMARY_FILE, template, write_report
 from keras_imagenet.data.prepare.shards import Entry, finished, in_order, write_shard
 from keras_imagenet.data.sources.source import fingerprint
