@@ -85,9 +85,9 @@ class Details:
 
 def details(network: keras.Model, batch_size: int) -> Details:
     """Count a functional network of fixed input size, layer by layer."""
-    from keras_imagenet.models import macs
+    from keras_imagenet.models import graph, macs
 
-    layers = tuple(_layer(node, macs.count_node(node)) for node in macs.nodes(network))
+    layers = tuple(_layer(node, macs.count_node(node)) for node in graph.nodes(network))
     trained = sum(math.prod(weight.shape) for weight in network.trainable_weights)
     total = network.count_params()
     activations = sum(layer.activations for layer in layers)

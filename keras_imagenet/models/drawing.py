@@ -36,9 +36,9 @@ def draw(network: keras.Model, path: Path) -> None:
 
 def svg(network: keras.Model) -> str:
     """The picture's text: each layer's name, type and output shape; an edge for each tensor that flows."""
-    from keras_imagenet.models import macs
+    from keras_imagenet.models import graph
 
-    nodes = macs.nodes(network)
+    nodes = graph.nodes(network)
     order = {id(node): index for index, node in enumerate(nodes)}
     edges = [
         (order[id(parent)], order[id(node)]) for node in nodes for parent in node.parent_nodes if id(parent) in order

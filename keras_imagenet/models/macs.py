@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from keras_imagenet.errors import KerasImagenetError
+from keras_imagenet.models.graph import nodes
 
 Shape = Sequence[int]
 
@@ -20,12 +21,6 @@ Shape = Sequence[int]
 def count(network: keras.Model) -> int:
     """Multiply-accumulates of one image through a functional network whose input size is fixed."""
     return sum(count_node(node) for node in nodes(network))
-
-
-def nodes(network: keras.Model) -> list[Any]:
-    """Calls of layers and operations in the graph's order; each has operation, input_tensors, outputs, parent_nodes."""
-    graph = network._functional if isinstance(network, keras.Sequential) else network
-    return [node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]]
 
 
 def count_node(node: Any) -> int:

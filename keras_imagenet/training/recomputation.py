@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_imagenet.models import macs
+from keras_imagenet.models import graph as macs
 
 
 @dataclass(frozen=True)
