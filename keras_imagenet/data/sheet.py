@@ -32,7 +32,7 @@ def draw_first_batch(
     from keras_imagenet.data import pipeline
 
     def silent(name: str, reason: str) -> None:
-        """The facts name what is unreadable."""
+        """The summary names what is unreadable."""
 
     rows = {"batch_size": settings.train.batch_size, "threads": threads, "report": silent}
     preset = presets.resolve(settings.data)

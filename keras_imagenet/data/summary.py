@@ -27,7 +27,7 @@ class _Look:
     fault: str | None
 
 
-def facts(splits: Splits, limit: int = 5000, threads: int = 2) -> dict[str, Any]:
+def summary(splits: Splits, limit: int = 5000, threads: int = 2) -> dict[str, Any]:
     """Facts of both splits, for JSON; images are decoded, at most `limit` a split, chosen at random where there are more."""
     opened = {name: source for name in ("train", "validation") if (source := getattr(splits, name)) is not None}
     looks = {name: _look_at_all(source, limit, threads) for name, source in opened.items()}
@@ -39,8 +39,8 @@ def facts(splits: Splits, limit: int = 5000, threads: int = 2) -> dict[str, Any]
     return content
 
 
-def fact_lines(content: Mapping[str, Any]) -> list[str]:
-    """The facts for people."""
+def summary_lines(content: Mapping[str, Any]) -> list[str]:
+    """The summary for people."""
     lines = [f"{content['classes']:,} classes"]
     for name in ("train", "validation"):
         if name not in content:

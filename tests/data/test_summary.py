@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_imagenet.data.facts import fact_lines, facts
 from keras_imagenet.data.sheet import draw_first_batch
 from keras_imagenet.data.sources import open_source
+from keras_imagenet.data.summary import summary, summary_lines
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.settings import Settings
 
@@ -33,8 +33,8 @@ def settings(tmp_path_factory) -> Settings:
     return Settings.model_validate({"data": {"source": source, "size": 16}, "train": {"batch_size": 9}})
 
 
-def test_facts_of_odd_files(settings):
-    content = facts(open_source(settings.data.source))
+def test_summary_of_odd_files(settings):
+    content = summary(open_source(settings.data.source))
     train = content["train"]
     assert train["counts"] == {"a": 5, "b": 4}
     assert content["validation"]["without"] == ["b"]
@@ -43,7 +43,7 @@ def test_facts_of_odd_files(settings):
     assert train["copies"] == 1
     assert content["copies_across_splits"] == 1
     assert set(train["unreadable"]) == {"train/b/text.jpg", "train/b/empty.jpg"}
-    lines = "\n".join(fact_lines(content))
+    lines = "\n".join(summary_lines(content))
     assert "train: 9 examples; a class has 4 to 5" in lines
     assert "train/b/text.jpg: text, which is not supported" in lines
     assert "skipped: 1 .txt (not an image)" in lines
@@ -51,9 +51,9 @@ def test_facts_of_odd_files(settings):
 
 
 def test_a_limit_says_that_it_looked_at_some(settings):
-    content = facts(open_source(settings.data.source), limit=3)
+    content = summary(open_source(settings.data.source), limit=3)
     assert content["train"]["looked_at"] == 3
-    assert any("of 3 images chosen at random" in line for line in fact_lines(content))
+    assert any("of 3 images chosen at random" in line for line in summary_lines(content))
 
 
 def test_the_sheet_shows_the_readable_images_of_the_first_batch(settings, tmp_path):
