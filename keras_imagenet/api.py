@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from keras_imagenet import recipes, run_folder, runtime
 from keras_imagenet.console import Console
 from keras_imagenet.data import sources
-from keras_imagenet.errors import DataError, Interrupted, KerasImagenetError, SettingsError
+from keras_imagenet.errors import DataError, Interrupted, KerasImagenetError, SettingsError, nearest
 from keras_imagenet.models import assembly, registry
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.preset import Preset
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.settings import RuntimeSettings, Settings
-from keras_imagenet.settings.explain import nearest
 from keras_imagenet.settings.prepare import PrepareSettings
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from keras_imagenet import __version__
-from keras_imagenet.errors import KerasImagenetError, SettingsError
+from keras_imagenet.errors import KerasImagenetError, SettingsError, nearest
 
 Overrides = list[tuple[str, str]]
 
@@ -109,7 +109,6 @@ def models(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """List networks by pattern, or build one and show it in detail."""
     from keras_imagenet import api
     from keras_imagenet.models import describe, registry
-    from keras_imagenet.settings.explain import nearest
 
     _no_settings(overrides, "models")
     if parsed.name in registry.names():
@@ -288,8 +287,6 @@ class _Parser(argparse.ArgumentParser):
     def _check_value(self, action, value) -> None:
         """argparse's, with the nearest choice."""
         if action.choices is not None and value not in action.choices:
-            from keras_imagenet.settings.explain import nearest
-
             choices = list(action.choices)
             raise SettingsError(
                 f"command line: {value}: must be one of {', '.join(choices)}{nearest(value, choices)} ({self.prog} --help)"
@@ -345,14 +342,10 @@ def _console(parsed: argparse.Namespace):
 
 def _unknown_argument(word: str) -> str:
     """What to write instead of an option that does not exist: the nearest option, or setting by its last part."""
-    from difflib import get_close_matches
-
     from keras_imagenet.settings.explain import setting_names
 
     if not word.startswith("-"):
         return f"command line: {word}: unexpected argument"
-    settings = {setting.rpartition(".")[2]: setting for setting in reversed(list(setting_names()))}
-    known = settings | {option: option for option in ("config", "dry_run", "json", "debug", "weights", "output")}
-    close = get_close_matches(word.lstrip("-").partition("=")[0], known, n=1, cutoff=0.5)
-    hint = f"; did you mean --{known[close[0]]}?" if close else ""
-    return f"command line: {word}: unknown argument{hint}"
+    known = {setting.rpartition(".")[2]: f"--{setting}" for setting in reversed(list(setting_names()))}
+    known |= {option: f"--{option}" for option in ("config", "dry_run", "json", "debug", "weights", "output")}
+    return f"command line: {word}: unknown argument{nearest(word.lstrip('-').partition('=')[0], known)}"

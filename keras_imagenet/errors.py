@@ -1,4 +1,7 @@
-"""What can go wrong, as a small hierarchy with an exit code each."""
+"""What can go wrong, as a small hierarchy with an exit code each, and the name that was perhaps meant."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 
 
 class KerasImagenetError(Exception):
@@ -31,3 +34,11 @@ class Interrupted(KerasImagenetError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+def nearest(word: str, known: Iterable[str] | Mapping[str, str]) -> str:
+    """'; did you mean X?' with the known word nearest to `word`, or nothing; of a mapping, X is the word's value."""
+    close = get_close_matches(word, known, n=1, cutoff=0.5)
+    if not close:
+        return ""
+    return f"; did you mean {known[close[0]] if isinstance(known, Mapping) else close[0]}?"

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from keras_imagenet.errors import SettingsError
+from keras_imagenet.errors import SettingsError, nearest
 from keras_imagenet.settings import Settings
-from keras_imagenet.settings.explain import explain, nearest
+from keras_imagenet.settings.explain import explain
 
 DEFAULT_RECIPE = "digits/simple_cnn"
 # Settings of which one holds: to give one is to take back what a lower layer says of the other.

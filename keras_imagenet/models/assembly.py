@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_imagenet import preset as presets
-from keras_imagenet.errors import SettingsError
+from keras_imagenet.errors import SettingsError, nearest
 from keras_imagenet.models import freezing, registry, weights
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
-from keras_imagenet.settings.explain import nearest
 
 if TYPE_CHECKING:
     import keras

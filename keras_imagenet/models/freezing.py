@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from keras_imagenet.errors import SettingsError
+from keras_imagenet.errors import SettingsError, nearest
 
 if TYPE_CHECKING:
     import keras
@@ -29,9 +28,8 @@ def freeze(model: keras.Model, patterns: Sequence[str]) -> list[str]:
         fitting = {name for name in names if fnmatch.fnmatchcase(name, pattern) or name.startswith(f"{pattern}_")}
         if not fitting:
             known = dict.fromkeys([*names, *(name.partition("_")[0] for name in names), *map(_beginning, names)])
-            nearest = difflib.get_close_matches(pattern, [name for name in known if name], n=1, cutoff=0.4)
-            hint = f"did you mean {nearest[0]}?" if nearest else f"its layers are {names[0]} to {names[-1]}"
-            raise SettingsError(f"model.freeze: {pattern!r} fits no layer of {model.name}; {hint}")
+            hint = nearest(pattern, filter(None, known)) or f"; its layers are {names[0]} to {names[-1]}"
+            raise SettingsError(f"model.freeze: {pattern!r} fits no layer of {model.name}{hint}")
         frozen |= fitting
     for name in frozen:
         model.get_layer(name).trainable = False

@@ -23,7 +23,6 @@ point of the group `keras_imagenet.models`: name = package.module:builder.
 from __future__ import annotations
 
 import csv
-import difflib
 import functools
 import importlib
 import inspect
@@ -32,7 +31,7 @@ from dataclasses import dataclass
 from importlib import metadata, resources
 from typing import TYPE_CHECKING, Any
 
-from keras_imagenet.errors import SettingsError
+from keras_imagenet.errors import SettingsError, nearest
 
 if TYPE_CHECKING:
     import keras
@@ -133,9 +132,8 @@ def _builder(name: str) -> Builder:
         return _family_module(catalogue()[name].family).build
     if name in _entry_points():
         return _entry_points()[name].load()
-    nearest = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]}?" if nearest else "`keras-imagenet models` lists them"
-    raise SettingsError(f"model.name: there is no model {name!r}; {hint}")
+    hint = nearest(name, names()) or "; `keras-imagenet models` lists them"
+    raise SettingsError(f"model.name: there is no model {name!r}{hint}")
 
 
 def _family_module(module: str) -> Any:

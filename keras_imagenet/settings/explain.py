@@ -1,12 +1,12 @@
 """What the settings are called, and what is wrong with one, as a line a user can act on."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from keras_imagenet.errors import nearest
 from keras_imagenet.settings import Settings
 
 Location = tuple[str | int, ...]
@@ -31,12 +31,6 @@ def help_lines() -> list[str]:
     """A line a setting, for the help of commands that take them."""
     width = 34
     return [f"  --{name:<{width}} {description.partition(chr(10))[0]}" for name, description in setting_names().items()]
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """'; did you mean X?' with the nearest known word, or nothing."""
-    close = get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def explain(error: Mapping[str, Any], layers: Sequence[tuple[str, Mapping[str, Any]]]) -> str:

@@ -8,8 +8,7 @@ import tensorflow as tf
 
 from keras_imagenet.data.balance import counts_of
 from keras_imagenet.data.sources import Source
-from keras_imagenet.errors import SettingsError
-from keras_imagenet.settings.explain import nearest
+from keras_imagenet.errors import SettingsError, nearest
 from keras_imagenet.settings.training import LossSettings
 
 EFFECTIVE_BETA = 0.999

@@ -4,9 +4,8 @@ import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from keras_imagenet.errors import SettingsError
+from keras_imagenet.errors import SettingsError, nearest
 from keras_imagenet.settings.augment import KerasCVLayer
-from keras_imagenet.settings.explain import nearest
 
 if TYPE_CHECKING:
     import keras

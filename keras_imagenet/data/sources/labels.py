@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
-from keras_imagenet.errors import DataError
+from keras_imagenet.errors import DataError, nearest
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,7 @@ def label_of(found: Sequence[str], classes: ClassList, file: Path | str, what: s
     labels = {identifier: label for label, identifier in enumerate(classes.identifiers)}
     for identifier in found:
         if identifier not in labels:
-            close = get_close_matches(identifier, classes.identifiers, n=1)
-            hint = f"; the nearest there is {close[0]}" if close else ""
+            hint = nearest(identifier, classes.identifiers)
             raise DataError(f"{what} {identifier} is not among the {len(labels)} classes of {file}{hint}")
     return labels
 

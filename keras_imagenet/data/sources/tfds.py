@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from keras_imagenet.data.sources.array_records import Records, records_of
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, numbered, read_classes
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, subset
 from keras_imagenet.data.sources.splits import split
-from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.errors import DataError, SettingsError, nearest
 from keras_imagenet.settings.data import RecordsSource, TfdsSource
 
 if TYPE_CHECKING:
@@ -87,8 +86,7 @@ def find_builder(dataset: str, directory: Path | None, *, download: bool = False
     try:
         builder = tfds.builder(dataset, data_dir=directory, **({"file_format": "array_record"} if download else {}))
     except tfds.core.DatasetNotFoundError:
-        close = get_close_matches(dataset.split("/")[0].split(":")[0], tfds.list_builders(), n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = nearest(dataset.split("/")[0].split(":")[0], tfds.list_builders())
         raise DataError(f"tfds: there is no set {dataset}{hint}") from None
     except (ValueError, AssertionError) as error:
         raise DataError(f"tfds: {dataset}: {next(iter(str(error).splitlines()), '')}") from None

@@ -7,13 +7,12 @@ keras.applications' are its preprocess_input functions', with TensorFlow's usual
 from __future__ import annotations
 
 import csv
-import difflib
 import functools
 from importlib import resources
 from pathlib import PurePath
 from typing import Any
 
-from keras_imagenet.errors import SettingsError
+from keras_imagenet.errors import SettingsError, nearest
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 HALVES = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
@@ -72,9 +71,8 @@ def torchvision_file(name: str) -> str:
         if (row["origin"], row["name"]) == ("torchvision", network):
             files.setdefault(row["weights"], f"{row['file']}.pth")
     if not files:
-        known = [row["name"] for row in _rows() if row["origin"] == "torchvision"]
-        close = difflib.get_close_matches(network, known, n=1, cutoff=0.5)
-        hint = f"; did you mean torchvision:{close[0]}?" if close else ""
+        known = {row["name"]: f"torchvision:{row['name']}" for row in _rows() if row["origin"] == "torchvision"}
+        hint = nearest(network, known)
         raise SettingsError(
             f"model.weights = torchvision:{name}: torchvision publishes no {network} that is here{hint}"
         )

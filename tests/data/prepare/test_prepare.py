@@ -214,7 +214,7 @@ def test_a_subset_of_classes_in_an_order_of_its_own(tars, tmp_path):
     }
     (tmp_path / "bad.txt").write_text("n3\n")
     with pytest.raises(
-        DataError, match=r"bad.txt: the class n3 is not among the 3 classes of the images; the nearest .* n03"
+        DataError, match=r"bad.txt: the class n3 is not among the 3 classes of the images; did you mean n03\?"
     ):
         prepare(PrepareSettings(output=tmp_path / "out2", subset=tmp_path / "bad.txt", **tars), report=silent)
 

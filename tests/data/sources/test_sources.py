@@ -185,7 +185,7 @@ def test_a_class_file_fixes_the_label_order(tmp_path):
     assert dict(zip(splits.train.names, splits.train.labels.tolist(), strict=True)) == {"10/1.jpg": 2, "2/1.jpg": 1}
     make_folder(tmp_path, {"data/02/1.jpg": ""})
     with pytest.raises(
-        DataError, match=r"the class folder 02 is not among the 3 classes of .*names.txt; the nearest there is 2"
+        DataError, match=r"the class folder 02 is not among the 3 classes of .*names.txt; did you mean 2\?"
     ):
         opened(name="folder", directory=tmp_path / "data", classes=tmp_path / "names.txt")
 
