@@ -11,9 +11,9 @@ from keras_imagenet.data.prepare.item import Item, Split, item_of, order_of_labe
 from keras_imagenet.data.prepare.tars import Members, list_members, reader
 from keras_imagenet.data.prepare.tfds_input import open_tfds
 from keras_imagenet.data.sources.folder import TRAIN, list_splits
-from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of
 from keras_imagenet.data.sources.source import fingerprint
 from keras_imagenet.errors import SettingsError
+from keras_imagenet.labels import ClassList, from_identifiers, label_of
 from keras_imagenet.settings.prepare import PrepareSettings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from keras_imagenet.data.sources.labels import ClassList, label_of, read_classes
+from keras_imagenet.labels import ClassList, label_of, read_classes
 from keras_imagenet.settings.prepare import PrepareSettings
 
 

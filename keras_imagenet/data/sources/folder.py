@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_imagenet.data.sources.contents import contents
-from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
 from keras_imagenet.data.sources.listing import Listing, list_images, subfolders
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, held
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError
+from keras_imagenet.labels import ClassList, from_identifiers, label_of, read_classes
 from keras_imagenet.settings.data import FolderSource
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import numpy as np
 
 from keras_imagenet.data.sources.contents import contents
 from keras_imagenet.data.sources.folder import TRAIN, VALIDATION, file_reader
-from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError
+from keras_imagenet.labels import ClassList, from_identifiers, label_of, read_classes
 from keras_imagenet.settings.data import CsvSource
 
 

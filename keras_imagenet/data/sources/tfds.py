@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_imagenet.data.sources.array_records import Records, records_of
-from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, numbered, read_classes
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, subset
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError, SettingsError, nearest
+from keras_imagenet.labels import ClassList, from_identifiers, label_of, numbered, read_classes
 from keras_imagenet.settings.data import RecordsSource, TfdsSource
 
 if TYPE_CHECKING:
