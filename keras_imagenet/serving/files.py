@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from keras_imagenet.data.sources.listing import ENDINGS, has_image_ending
 from keras_imagenet.errors import DataError
-
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 
 
 def find_images(paths: Iterable[str]) -> list[Path]:
@@ -18,7 +17,7 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise DataError(f"{path}: no such file or folder")
-    inside = [file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")]
+    inside = [file for file in path.rglob("*") if has_image_ending(file.name) and not file.name.startswith(".")]
     if not inside:
-        raise DataError(f"{path}: holds no images ({', '.join(SUFFIXES)})")
+        raise DataError(f"{path}: holds no images ({', '.join(ENDINGS)})")
     return sorted(inside)
