@@ -331,14 +331,14 @@ def data(
     if limit < 1:
         raise SettingsError(f"--limit {limit}: must be at least 1")
     splits = sources.open_source(settings.data.source)
-    strategy = runtime.start(settings.runtime, None, debug=debug)
+    runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.data.facts import fact_lines, facts
     from keras_imagenet.data.sheet import draw_first_batch
 
     content = facts(splits, limit, runtime.threads(settings.runtime))
     lines = fact_lines(content)
     if file is not None:
-        draw_first_batch(settings, splits, strategy, file, threads=runtime.threads(settings.runtime))
+        draw_first_batch(settings, splits, file, threads=runtime.threads(settings.runtime))
         content, lines = content | {"sheet": str(file)}, [*lines, f"contact sheet: {file}"]
     output.result(content, lines)
     return content
