@@ -1,10 +1,13 @@
 """The entry functions: what the commands do, and the Python API. TensorFlow starts inside them, as the settings say."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_imagenet import preset as presets
 from keras_imagenet import recipes, run_folder, runtime
 from keras_imagenet.console import Console
 from keras_imagenet.data import sources
@@ -37,42 +40,35 @@ def fit(
     console = console or Console.standard()
     assembly.require_known(settings.model.name)
     splits = sources.open_source(settings.data.source)
-    folder = run_folder.create(settings, recipe)
-    console = replace(console, log_file=folder.log_file)
-    try:
-        metrics = _train(settings, splits, folder, console, callbacks, debug)
-    except BaseException:
-        run_folder.discard_unused(folder)
-        raise
+    with run_folder.created(settings, recipe) as folder, _said_how_to_go_on(folder):
+        console = replace(console, log_file=folder.log_file)
+        strategy = runtime.start(settings.runtime, folder.log_file, debug=debug)
+        from keras_imagenet.training import callbacks as keras_callbacks
+        from keras_imagenet.training import fit as training
+
+        keras_callbacks.require_honourable(callbacks)
+        metrics = training.fit(settings, splits, strategy, folder, console, callbacks)
     if metrics is not None:
         console.result(metrics | {"run_folder": str(folder.path)}, _closing_lines(folder, metrics))
     return folder
 
 
-def _train(
-    settings: Settings,
-    splits: sources.Splits,
-    folder: RunFolder,
-    console: Console,
-    callbacks: Sequence["keras.callbacks.Callback"],
-    debug: bool,
-) -> dict[str, Any] | None:
-    """training.fit's metrics; what ends it early says the command that goes on."""
-    strategy = runtime.start(settings.runtime, folder.log_file, debug=debug)
-    from keras_imagenet.training import fit as training
-
-    go_on = f"To go on from the last checkpoint: {training.resume_command(folder)}"
+@contextmanager
+def _said_how_to_go_on(folder: RunFolder) -> Iterator[None]:
+    """What ends a run early names the command that goes on."""
+    go_on = f"To go on from the last checkpoint: {folder.resume_command}"
     try:
-        return training.fit(settings, splits, strategy, folder, console, callbacks)
+        yield
     except Interrupted as error:
-        raise Interrupted(f"{error}. To go on: {training.resume_command(folder)}", error.exit_code - 128) from error
+        raise Interrupted(f"{error}. To go on: {folder.resume_command}", error.exit_code - 128) from error
     except BrokenPipeError as error:
         raise KerasImagenetError(f"whoever read the output has closed it, so the run has stopped. {go_on}") from error
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
-        raise KerasImagenetError(
-            f"{folder.path}: cannot be written: {reason}; what was written before is whole. {go_on}"
-        ) from error
+        # Python names the file that an error is about; one of the run's is never read while training.
+        inside = error.filename is None or Path(os.fsdecode(error.filename)).is_relative_to(folder.path)
+        what = f"{folder.path}: cannot be written" if inside else f"{os.fsdecode(error.filename)}: cannot be opened"
+        raise KerasImagenetError(f"{what}: {reason}; what was written before is whole. {go_on}") from error
 
 
 def dry_run(settings: Settings, *, console: Console | None = None, debug: bool = False) -> dict[str, Any]:
@@ -81,13 +77,19 @@ def dry_run(settings: Settings, *, console: Console | None = None, debug: bool =
     assembly.require_known(settings.model.name)
     splits = sources.open_source(settings.data.source)
     strategy = runtime.start(settings.runtime, None, debug=debug)
+    from keras_imagenet.training.announcement import announcement
     from keras_imagenet.training.dry_run import try_one_batch
-    from keras_imagenet.training.facts import facts
 
     run, memory = try_one_batch(settings, splits, strategy, console)
-    resolved, said = run.settings.model_dump(mode="json"), facts(run)
-    lines = [recipes.to_yaml(run.settings).rstrip(), *said, memory.line]
-    content = {"settings": resolved, "steps": run.course.total_steps, "memory": asdict(memory), "facts": said}
+    said = announcement(run)
+    lines = [recipes.to_yaml(settings).rstrip(), *said, memory.line]
+    content = {
+        "settings": settings.model_dump(mode="json"),
+        "preset": run.preset.model_dump(mode="json"),
+        "steps": run.course.steps,
+        "memory": asdict(memory),
+        "announcement": said,
+    }
     console.result(content, lines)
     return content
 
@@ -116,25 +118,35 @@ def evaluate(
     splits = sources.open_source(source_settings)
     source = splits.validation or splits.train
     strategy = runtime.start(settings.runtime, folder.log_file if folder else None, debug=debug)
-    from keras_imagenet.evaluation import evaluate_source, present_classes
+    from keras_imagenet.data.pipeline import evaluation_stream
+    from keras_imagenet.evaluation import evaluator, present_classes
 
-    image_preset = assembly.preset_of(settings, subject.origin)
+    preset = presets.resolve(settings.data, folder.preset) if folder else assembly.preset_of(settings, subject.origin)
+    preset = preset.evaluation
     _require_classes(source, subject)
     with strategy.scope():
-        network = _network(folder) if folder else _published(settings, image_preset, subject.origin, source)
+        network = _network(folder) if folder else _published(settings, preset, subject.origin, source)
+    if network.input_shape[1:] != preset.input_shape:
+        raise SettingsError(f"data.size: {run_or_model} takes images of {'x'.join(map(str, network.input_shape[1:]))}")
     report: dict[str, str] = {}
-    metrics = evaluate_source(
-        network,
-        image_preset,
+    batches = evaluation_stream(
         source,
+        preset,
         strategy,
         batch_size=settings.train.evaluation_batch_size or settings.train.batch_size,
         threads=runtime.threads(settings.runtime),
         report=report.setdefault,
     )
+    xla = runtime.compiled(settings, communicates=False).on
+    metrics, _ = evaluator(network, preset, strategy, present=present_classes(source), xla=xla)(batches)
     for name, reason in report.items():
         console.say(f"left out: {name}: {reason}")
-    measured_on = "validation examples" if splits.validation else "examples, all there are"
+    own = folder is not None and source_settings == recipes.load(str(folder.settings_file)).data.source.model_copy(
+        update={"classes": source_settings.classes}
+    )
+    measured_on = (
+        "validation examples" if splits.validation else "training examples" if own else "examples, all there are"
+    )
     if source.answers is not None:
         measured_on += ", where any of an image's labels is right"
     result = {**metrics.as_dict(), "unreadable": len(report), "measured_on": measured_on}
@@ -166,7 +178,7 @@ def predict(
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import predict as prediction
 
-    answers, faults = prediction.predict(_network(folder), folder.preset, folder.classes.names, files, top)
+    answers, faults = prediction.predict(_network(folder), folder.preset.evaluation, folder.classes.names, files, top)
     console.result(answers, [line for answer in answers for line in prediction.lines(answer)])
     if faults:
         raise DataError("; ".join(f"{path}: {reason}" for path, reason in faults))
@@ -185,8 +197,8 @@ def export(
     network = _network(folder)
     target = Path(directory) if directory else folder.saved_model
     with runtime.quiet(None if debug else Path("/dev/null")):
-        version = exporting.export(network, folder.preset, folder.classes.names, target)
-    difference = exporting.compare(network, folder.preset, version)
+        version = exporting.export(network, folder.preset.evaluation, folder.classes.names, target)
+    difference = exporting.compare(network, folder.preset.evaluation, version)
     result = {
         "saved_model": str(version),
         "largest_difference": difference,
@@ -330,14 +342,14 @@ def data(
     if limit < 1:
         raise SettingsError(f"--limit {limit}: must be at least 1")
     splits = sources.open_source(settings.data.source)
-    strategy = runtime.start(settings.runtime, None, debug=debug)
+    runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.data.sheet import draw_first_batch
     from keras_imagenet.data.summary import summary, summary_lines
 
     content = summary(splits, limit, runtime.threads(settings.runtime))
     lines = summary_lines(content)
     if file is not None:
-        draw_first_batch(settings, splits, strategy, file, threads=runtime.threads(settings.runtime))
+        draw_first_batch(settings, splits, file, threads=runtime.threads(settings.runtime))
         content, lines = content | {"sheet": str(file)}, [*lines, f"contact sheet: {file}"]
     console.result(content, lines)
     return content

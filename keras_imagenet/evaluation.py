@@ -9,9 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet.data.images.normalise import normalise
-from keras_imagenet.data.pipeline import evaluation_stream
 from keras_imagenet.data.sources import Source
 from keras_imagenet.preset import Preset
+
+MOST_CONFUSED = 2000
+"""Classes up to which a confusion matrix is counted: it takes 8 bytes times their square, 32 MB here."""
+
+Batch = Mapping[str, tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -39,19 +43,71 @@ class Metrics:
         return {**{name: value for name, value in asdict(self).items() if name != "among_present"}, **among}
 
 
-def evaluate_source(
+def evaluator(
     network: keras.Model,
     preset: Preset,
-    source: Source,
     strategy: tf.distribute.Strategy,
     *,
-    batch_size: int,
-    threads: int,
-    report: Callable[[str, str], object],
-) -> Metrics:
-    """Metrics of a network on all examples of a source; `report` is told name and fault of each unreadable one."""
-    batches = evaluation_stream(source, preset, strategy, batch_size=batch_size, threads=threads, report=report)
-    return Evaluator(network, preset, strategy, present_classes(source)).measure(batches)[0]
+    present: np.ndarray | None = None,
+    weights_of: keras.Model | None = None,
+    xla: bool = False,
+) -> Callable[[Iterable[Batch]], tuple[Metrics, np.ndarray | None]]:
+    """A function of batches: metrics over all of them and, for up to 2,000 classes, the confusion matrix int64 [label, answer].
+
+    It counts on the devices and reads what they counted once. Rows of weight 0 do not count. present: bool [classes],
+    which classes occur, where those alone are to be counted with too. weights_of: the network whose weights are measured,
+    where it is another of the same shapes.
+    """
+    classes = network.output_shape[-1]
+    with strategy.scope():
+        sums = _counter((2, 4))
+        confusion = _counter((classes, classes)) if classes <= MOST_CONFUSED else None
+
+    source = weights_of or network
+
+    def forward(variables: list[tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+        learned = len(network.trainable_variables)
+        return network.stateless_call(variables[:learned], variables[learned:], images, training=False)[0]
+
+    compute = tf.function(forward, jit_compile=True) if xla else forward
+
+    def count(batch: Batch) -> None:
+        variables = [*source.trainable_variables, *source.non_trainable_variables]
+        logits = compute([tf.convert_to_tensor(v.value) for v in variables], normalise(batch["images"], preset))
+        labels, weights, answers = batch["labels"], batch["weights"], batch.get("answers")
+        parts = [logits] if present is None else [logits, tf.where(present, logits, tf.float32.min)]
+        counted = tf.stack([count_correct(labels, part, weights, answers) for part in parts])
+        sums.assign_add(tf.pad(counted, [[0, 2 - len(parts)], [0, 0]]))
+        if confusion is not None:
+            answered = tf.argmax(logits, axis=1, output_type=tf.int32)
+            seen = tf.cast(weights > 0, tf.float64)
+            confusion.assign_add(tf.math.confusion_matrix(labels, answered, classes, weights=seen, dtype=tf.float64))
+
+    @tf.function(reduce_retracing=True)
+    def count_everywhere(batch: Batch) -> None:
+        strategy.run(count, args=(batch,))
+
+    def measure(batches: Iterable[Batch]) -> tuple[Metrics, np.ndarray | None]:
+        for counter in (sums, confusion):
+            if counter is not None:
+                counter.assign(tf.zeros_like(counter))
+        for batch in batches:
+            count_everywhere(batch)
+        everyone, among = (Metrics.from_sums(row) for row in sums.numpy())
+        metrics = everyone if present is None else replace(everyone, among_present=among)
+        return metrics, None if confusion is None else np.rint(confusion.numpy()).astype(np.int64)
+
+    return measure
+
+
+def _counter(shape: tuple[int, ...]) -> tf.Variable:
+    """Zeros that each replica adds to by itself; read, they are everybody's together. float64 counts 2 ** 53 exactly."""
+    return tf.Variable(
+        tf.zeros(shape, tf.float64),
+        trainable=False,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.SUM,
+    )
 
 
 def present_classes(source: Source) -> np.ndarray | None:
@@ -62,52 +118,10 @@ def present_classes(source: Source) -> np.ndarray | None:
     return None if present.all() else present
 
 
-class Evaluator:
-    """Counts a network's answers batch by batch, on one device or on many."""
-
-    def __init__(
-        self,
-        network: keras.Model,
-        preset: Preset,
-        strategy: tf.distribute.Strategy,
-        present: np.ndarray | None = None,
-    ) -> None:
-        self.network = network
-        self.classes = network.output_shape[-1]
-        self.present = present
-        # Counting is a function made once, so that evaluating after every epoch traces nothing again.
-        self._count = tf.function(lambda batch: self._sum_over_replicas(strategy, preset, batch))
-
-    def measure(self, batches: Iterable[Mapping[str, tf.Tensor]]) -> tuple[Metrics, np.ndarray]:
-        """Metrics over all batches, and the confusion matrix int64 [label, prediction]. Rows of weight 0 do not count."""
-        sums, confusion = np.zeros([2, 4]), np.zeros((self.classes, self.classes), np.int64)
-        for batch in batches:
-            batch_sums, batch_confusion = self._count(batch)
-            sums += batch_sums.numpy()
-            confusion += batch_confusion.numpy()
-        metrics = Metrics.from_sums(sums[0])
-        among = None if self.present is None else Metrics.from_sums(sums[1])
-        return replace(metrics, among_present=among), confusion
-
-    def _sum_over_replicas(
-        self, strategy: tf.distribute.Strategy, preset: Preset, batch
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        def count(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            logits = self.network(normalise(batch["images"], preset), training=False)
-            labels, weights, answers = batch["labels"], batch["weights"], batch.get("answers")
-            sums, confusion = count_correct(labels, logits, weights, self.classes, answers)
-            if self.present is None:
-                return tf.stack([sums, tf.zeros_like(sums)]), confusion
-            among = tf.where(self.present, logits, tf.float32.min)
-            return tf.stack([sums, count_correct(labels, among, weights, self.classes, answers)[0]]), confusion
-
-        return tuple(strategy.reduce("SUM", value, axis=None) for value in strategy.run(count, args=(batch,)))
-
-
 def count_correct(
-    labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, classes: int, answers: tf.Tensor | None = None
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Sums float64 [4] of loss, top-1, top-5 and examples, and the confusion matrix int32 [classes, classes] of a batch.
+    labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, answers: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Sums float64 [4] of loss, top-1, top-5 and examples of a batch.
 
     labels int32 [batch], logits float32 [batch, classes], weights float32 [batch] of 0 and 1. answers: int32 [batch, m], all
     that counts as right instead of the label, -1 for none; the loss is the label's in any case.
@@ -117,9 +131,7 @@ def count_correct(
     loss = tf.where(weights > 0, loss, 0.0)
     top1, top5 = (correct(labels, logits, k) if answers is None else any_correct(answers, logits, k) for k in (1, 5))
     sums = [tf.reduce_sum(tf.cast(values, tf.float64) * seen) for values in (loss, top1, top5)]
-    predictions = tf.argmax(logits, axis=1, output_type=tf.int32)
-    confusion = tf.math.confusion_matrix(labels, predictions, classes, weights=tf.cast(weights > 0, tf.int32))
-    return tf.stack([*sums, tf.reduce_sum(seen)]), confusion
+    return tf.stack([*sums, tf.reduce_sum(seen)])
 
 
 def any_correct(answers: tf.Tensor, logits: tf.Tensor, k: int) -> tf.Tensor:

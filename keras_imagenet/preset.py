@@ -18,14 +18,15 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Preset(BaseModel):
     """Everything that turns a decoded image into the network's input.
 
-    size: (height, width) in pixels. channels: 1 or 3. fit: crop, pad or squash. crop_fraction: share of the
-    resized short side that a centre crop keeps. kernel, antialias: the resampling. mean, std: one number a
-    channel, on the scale 0-1: input = (pixel / 255 - mean) / std.
+    size: (height, width) in pixels, in training. evaluation_size: where evaluation, prediction and serving have another.
+    channels: 1 or 3. fit: crop, pad or squash. crop_fraction: share of the resized short side that a centre crop keeps.
+    kernel, antialias: the resampling. mean, std: one number a channel, on the scale 0-1: input = (pixel / 255 - mean) / std.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: tuple[int, int] = (224, 224)
+    evaluation_size: tuple[int, int] | None = None
     channels: Literal[1, 3] = 3
     fit: Literal["crop", "pad", "squash"] = "crop"
     crop_fraction: float = 0.875
@@ -39,6 +40,11 @@ class Preset(BaseModel):
         """Shape of one network input: (height, width, channels)."""
         return (*self.size, self.channels)
 
+    @property
+    def evaluation(self) -> Preset:
+        """The preset with evaluation's size as the size: what acts everywhere but in training."""
+        return self.model_copy(update={"size": self.evaluation_size or self.size, "evaluation_size": None})
+
 
 def resolve(settings: DataSettings, origin: Preset | None = None) -> Preset:
     """The preset of a run: what the settings say, else what the weights' origin says, else the defaults.
@@ -47,8 +53,9 @@ def resolve(settings: DataSettings, origin: Preset | None = None) -> Preset:
     """
     given: dict[str, Any] = {name: getattr(settings, name) for name in Preset.model_fields}
     given = {name: value for name, value in given.items() if value is not None}
-    if isinstance(given.get("size"), int):
-        given["size"] = (given["size"], given["size"])
+    for name in ("size", "evaluation_size"):
+        if isinstance(given.get(name), int):
+            given[name] = (given[name], given[name])
     preset = (origin or Preset()).model_copy(update=given)
     greyscale = {"mean": (0.5,), "std": (0.5,)} if origin is None else _averaged(origin)
     if preset.channels == 1:

@@ -32,8 +32,15 @@ def load(recipe: str | None = None, overrides: Sequence[tuple[str, str]] = ()) -
     starts that group's settings afresh. Raises SettingsError, one line, for every mistake.
     """
     layers = read_layers(find(recipe)) if recipe is not None else []
+    if recipe is not None and (folder := run_folder_of(find(recipe))):
+        layers.append(Layer(recipe, {"runtime": {"run_folder": str(folder)}}))
     layers += [Layer("command line", override_tree(key, text)) for key, text in overrides]
     return validate(layers)
+
+
+def run_folder_of(recipe: Path) -> Path | None:
+    """The run folder whose settings a file is, or None: a run is where it lies now, wherever it began."""
+    return recipe.parent if recipe.name == "settings.yaml" and (recipe.parent / "environment.json").is_file() else None
 
 
 def recipe_folder() -> Path:
@@ -154,8 +161,15 @@ def json_schema() -> dict[str, Any]:
 
 
 def differing(ours: Settings, theirs: Settings) -> list[str]:
-    """Dotted names of the settings in which two runs differ, runtime left out but for what changes results."""
-    run_only = {"runtime": {"threads", "compute_threads", "logical_cpus", "run_folder"}, "train": {"time_limit"}}
+    """Dotted names of the settings in which two runs differ, those left out that change no result.
+
+    Where the data lies is one of them: what it is, its fingerprint tells.
+    """
+    run_only = {
+        "data": {"source": {"directory", "file"}},
+        "train": {"time_limit", "checkpoint_steps", "summary_steps", "evaluation_batch_size"},
+        "runtime": {"threads", "compute_threads", "logical_cpus", "run_folder"},
+    }
     one, other = (dict(_leaves(settings.model_dump(mode="json", exclude=run_only))) for settings in (ours, theirs))
     return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
 

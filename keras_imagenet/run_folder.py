@@ -1,11 +1,16 @@
 """What a run leaves behind; every file appears whole, by rename, or not at all."""
 
 import csv
+import fcntl
 import io
 import json
-from collections.abc import Mapping, Sequence
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +26,8 @@ class RunFolder:
     """A run's folder and the names in it. Everything after training needs nothing else."""
 
     path: Path
+    made: bool = False
+    """Whether this process made the folder."""
 
     settings_file = property(lambda self: self.path / "settings.yaml")
     environment_file = property(lambda self: self.path / "environment.json")
@@ -36,13 +43,18 @@ class RunFolder:
     example_file = property(lambda self: self.path / "example.png")
 
     @property
+    def resume_command(self) -> str:
+        """The command that goes on with the run."""
+        return f"keras-imagenet fit --config {shlex.quote(str(self.path))}"
+
+    @property
     def settings(self) -> Settings:
         """The resolved settings the run was made with."""
         return recipes.load(str(self.settings_file))
 
     @property
     def preset(self) -> Preset:
-        """The preprocessing the network was trained for."""
+        """The preprocessing the network was trained with; its `evaluation` is what it is used with."""
         return Preset.model_validate_json(self.preset_file.read_text(encoding="utf-8"))
 
     @property
@@ -64,27 +76,60 @@ class RunFolder:
             return list(csv.DictReader(stream))
 
 
-def create(settings: Settings, recipe: str) -> RunFolder:
-    """The folder that the settings name, or a new runs/RECIPE-DATE-TIME. Raises SettingsError where it cannot be written."""
-    path = settings.runtime.run_folder
-    if path is None:
-        name = Path(recipe).with_suffix("").name if recipe.endswith(".yaml") else recipe.replace("/", "-")
-        path = _unused(Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}")
+@contextmanager
+def created(settings: Settings, recipe: str) -> Iterator[RunFolder]:
+    """The folder that the settings name, or a new runs/RECIPE-DATE-TIME, for this process alone while the block lasts.
+
+    A folder that was made here is removed again where the block fails and no more came of it than notices of the start.
+    Raises SettingsError where it cannot be written, or where another process is training in it.
+    """
+    asked = settings.runtime.run_folder
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".writable"
-        probe.touch()
-        probe.unlink()
+        folder = _new(recipe) if asked is None else _named(asked)
+        # Neither a link nor a pipe under the log's name is opened.
+        lock = os.open(folder.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     except OSError as error:
-        raise SettingsError(f"runtime.run_folder = {path}: cannot be written: {error.strerror}") from error
-    return RunFolder(path)
+        raise SettingsError(f"runtime.run_folder = {asked or 'runs'}: cannot be written: {error.strerror}") from error
+    try:
+        _hold(lock, folder)
+        yield folder
+    except BaseException:
+        if folder.made and {file.name for file in folder.path.iterdir()} <= {folder.log_file.name}:
+            folder.log_file.unlink(missing_ok=True)
+            folder.path.rmdir()
+        raise
+    finally:
+        os.close(lock)
 
 
-def discard_unused(folder: RunFolder) -> None:
-    """Remove the folder of a run that ended before it began: one that holds no more than notices of the start."""
-    if {file.name for file in folder.path.iterdir()} <= {folder.log_file.name}:
-        folder.log_file.unlink(missing_ok=True)
-        folder.path.rmdir()
+def _new(recipe: str) -> RunFolder:
+    """runs/RECIPE-DATE-TIME, with -2, -3, ... where another run of the same second has made it."""
+    name = Path(recipe).with_suffix("").name if recipe.endswith(".yaml") else recipe.replace("/", "-")
+    base = Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    base.parent.mkdir(exist_ok=True)
+    for number in count(1):
+        path = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        with suppress(FileExistsError):
+            path.mkdir()
+            return RunFolder(path, made=True)
+
+
+def _named(path: Path) -> RunFolder:
+    made = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    return RunFolder(path, made)
+
+
+def _hold(lock: int, folder: RunFolder) -> None:
+    """Lock the folder until `lock` is closed, which happens in any case when the process ends, killed or not."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise SettingsError(
+            f"{folder.path}: another process is training in it; wait for it, or give another runtime.run_folder"
+        ) from error
+    except OSError:
+        pass  # A drive that knows no locks.
 
 
 def opened(path: str | Path) -> RunFolder:
@@ -105,12 +150,3 @@ def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     files.write(path, text.getvalue())
-
-
-def _unused(path: Path) -> Path:
-    """The path itself, or with -2, -3, ... where a run of the same second has it."""
-    number, candidate = 1, path
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.name}-{number}")
-    return candidate

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_imagenet.errors import SettingsError
-from keras_imagenet.settings import RuntimeSettings
+from keras_imagenet.settings import RuntimeSettings, Settings
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -41,11 +42,34 @@ def start(settings: RuntimeSettings, log_file: Path | None, *, debug: bool = Fal
         keras.config.set_dtype_policy(settings.precision)
         strategy = tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
         tf.zeros([1]).numpy()
-    if settings.xla and strategy.num_replicas_in_sync > 1 and not tf.config.list_physical_devices("GPU"):
-        raise SettingsError(
-            "runtime.xla = true: does not go together with runtime.logical_cpus above 1; leave one of them out"
-        )
     return strategy
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Whether XLA compiles the training step, and why or why not, in words."""
+
+    on: bool
+    why: str
+
+
+def compiled(settings: Settings, communicates: bool) -> Compiled:
+    """What `runtime.xla` comes to. communicates: whether the network itself exchanges something between replicas.
+
+    Raises SettingsError where it is asked for and cannot be.
+    """
+    import tensorflow as tf
+
+    asked = settings.runtime.xla
+    obstacle = "train.gradient_checkpointing" if settings.train.gradient_checkpointing else None
+    obstacle = "synchronised batch norm on several replicas" if communicates else obstacle
+    if asked is True and obstacle:
+        raise SettingsError(f"runtime.xla = true: does not go together with {obstacle}; leave one of them out")
+    if asked is not True and not tf.config.list_physical_devices("GPU"):
+        return Compiled(False, "no XLA" if asked is False else "no XLA, which is for GPUs")
+    if asked is False or obstacle:
+        return Compiled(False, "no XLA, as asked" if asked is False else f"no XLA, because of {obstacle}")
+    return Compiled(True, "XLA compiles the step")
 
 
 def environment(strategy: "tf.distribute.Strategy", exact: str) -> dict[str, Any]:
@@ -59,7 +83,7 @@ def environment(strategy: "tf.distribute.Strategy", exact: str) -> dict[str, Any
         "versions": {package: _version(package) for package in packages},
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "replicas": strategy.num_replicas_in_sync,
-        "processors": os.cpu_count(),
+        "processors": processors(),
         "exact": exact,
         "git_revision": _git_revision(),
         "command": sys.argv,
@@ -87,7 +111,16 @@ def quiet(destination: Path | None) -> Iterator[None]:
 
 def threads(settings: RuntimeSettings) -> int:
     """Threads that read and augment."""
-    return settings.threads or os.cpu_count() or 1
+    return settings.threads or processors()
+
+
+def processors() -> int:
+    """Processors that this process may use: by its affinity, and by its container's quota (cgroup v2)."""
+    allowed = len(os.sched_getaffinity(0))
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        allowed = min(allowed, max(1, round(int(quota) / int(period))))  # "max" is no number: no quota
+    return allowed
 
 
 def _devices(settings: RuntimeSettings) -> list[str]:

@@ -1,9 +1,11 @@
 """Counting: ties, padding and batch sizes."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.evaluation import Metrics, any_correct, correct, count_correct
+from keras_imagenet.evaluation import Metrics, any_correct, correct, count_correct, evaluator
+from keras_imagenet.preset import Preset
 
 
 def test_of_equal_logits_the_lower_index_comes_first() -> None:
@@ -29,11 +31,35 @@ def test_top_k_agrees_with_a_sort() -> None:
 def test_rows_of_weight_0_count_for_nothing_even_where_they_are_not_finite() -> None:
     labels, weights = tf.constant([1, 0, 1]), tf.constant([1.0, 1.0, 0.0])
     logits = tf.constant([[0.0, 2.0], [0.0, 1.0], [float("nan"), 0.0]])
-    sums, confusion = count_correct(labels, logits, weights, 2)
-    metrics = Metrics.from_sums(sums.numpy())
+    metrics = Metrics.from_sums(count_correct(labels, logits, weights).numpy())
     assert (metrics.top1, metrics.top5, metrics.examples) == (0.5, 1.0, 2)
     assert abs(metrics.loss - (np.log1p(np.exp(-2)) + np.log1p(np.exp(1))) / 2) < 1e-6
-    assert confusion.numpy().tolist() == [[0, 1], [0, 1]]
+
+
+def test_batches_are_added_up_without_their_padding() -> None:
+    """The same examples in one batch and in padded ones; the network answers with its three pixels. Measured twice."""
+    images = keras.Input((1, 3, 1))
+    network = keras.Model(images, keras.layers.Flatten()(images))
+    preset = Preset(size=(1, 3), channels=1, mean=(0.0,), std=(1 / 255,))
+    measure = evaluator(network, preset, tf.distribute.get_strategy(), present=np.array([True, True, False]))
+    random = np.random.default_rng(0)
+    pixels, labels = random.integers(0, 9, (10, 1, 3, 1)).astype(np.uint8), random.integers(0, 2, 10).astype(np.int32)
+
+    def batches(size: int):
+        for first in range(0, 10, size):
+            rows = np.arange(first, first + size)
+            weights = (rows < 10).astype(np.float32)
+            yield {"images": pixels[rows % 10], "labels": labels[rows % 10], "weights": weights}
+
+    whole, confusion = measure(batches(10))
+    assert whole.examples == confusion.sum() == 10
+    assert whole.top1 == np.trace(confusion) / 10
+    assert whole.among_present.top1 == np.mean(pixels[:, 0, :2, 0].argmax(axis=1) == labels)
+    for size in (4, 7):
+        metrics, counted = measure(batches(size))
+        assert np.array_equal(counted, confusion)
+        assert (metrics.top1, metrics.top5, metrics.examples) == (whole.top1, whole.top5, whole.examples)
+        np.testing.assert_allclose(metrics.loss, whole.loss, rtol=1e-6)
 
 
 def test_any_of_several_labels_is_right() -> None:

@@ -58,6 +58,15 @@ def test_the_ground_floor_needs_no_tensorflow_and_nothing_above(file: str) -> No
     assert rooms(path) <= {"errors", "files", "settings"}
 
 
+def test_cutting_batches_needs_nothing_but_their_order() -> None:
+    found = imports(PACKAGE / "data/batches.py")
+    assert not found & HEAVY
+    assert {name for name in found if name.startswith("keras_imagenet.")} == {
+        "keras_imagenet.data.order",
+        "keras_imagenet.errors.SettingsError",
+    }
+
+
 @pytest.mark.parametrize("path", [p for p in FILES if in_room(p) == "data"], ids=str)
 def test_data_knows_neither_models_nor_what_is_above(path: Path) -> None:
     assert rooms(path) <= {"console", "errors", "files", "labels", "preset", "settings", "data"}

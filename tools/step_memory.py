@@ -38,12 +38,12 @@ def measure(name: str, batch_size: int, size: int, recompute: bool) -> None:
     import keras
     import numpy as np
     import tensorflow as tf
+    from keras_imagenet.training.trainer import Trainer
 
     from keras_imagenet.models import registry
     from keras_imagenet.preset import Preset
     from keras_imagenet.settings import SGDSettings
     from keras_imagenet.training import optimizers
-    from keras_imagenet.training.trainer import Trainer
 
     keras.utils.set_random_seed(0)
     preset = Preset(size=(size, size))

@@ -136,11 +136,12 @@ def their_step(name: str, images, labels) -> Step:
 
 
 def _trainer(name: str, shape: tuple[int, int, int]):
+    from keras_imagenet.training.trainer import Trainer
+
     from keras_imagenet.models import registry
     from keras_imagenet.preset import Preset
     from keras_imagenet.settings.training import SGDSettings
     from keras_imagenet.training import optimizers
-    from keras_imagenet.training.trainer import Trainer
 
     network = registry.build(name, input_shape=shape, classes=1000)
     trainer = Trainer(network, Preset(size=shape[:2]), schedule=lambda step: RATE)

@@ -12,8 +12,6 @@ from math import ceil
 
 import numpy as np
 
-from keras_imagenet.errors import SettingsError
-
 Draw = Callable[[np.ndarray, int, int], tuple[np.ndarray, np.ndarray]]
 """(draws int64 [k], n, run seed) -> passes and example indices, int64 [k]; no pass meets an example twice."""
 
@@ -50,7 +48,7 @@ def training_plan(
     """What replica `replica` of `replicas` gets of global batch `step`; shuffled anew each pass, where no draw is given.
 
     The slices of all replicas, in their order, are the global batch, which does not depend on their number.
-    Constant time in step and n. Raises SettingsError if batch_size is not divisible by replicas and by repeats.
+    batch_size is divisible by replicas and by repeats, which data/batches.py checks. Constant time in step and n.
     """
     positions = _slice(step, batch_size, replica, replicas)
     draws, repetitions = repeated(positions, batch_size, repeats)
@@ -75,10 +73,7 @@ def repeated(positions: np.ndarray, batch_size: int, repeats: int) -> tuple[np.n
     batch_size / repeats examples, each `repeats` times; an epoch is n positions still. First all of a batch's draws stand
     once, then all again moved on by one place: so replicas see few repetitions of their own, and where a batch has 8 draws
     or more, none is among 8 consecutive positions with itself as the partner to be mixed with, and partners change.
-    Raises SettingsError if batch_size is not divisible by repeats.
     """
-    if batch_size % repeats:
-        raise SettingsError(f"train.batch_size = {batch_size}: must be divisible by train.repeats ({repeats})")
     steps, rows = np.divmod(np.asarray(positions, np.int64), batch_size)
     different = batch_size // repeats
     repetitions, places = np.divmod(rows, different)
@@ -144,10 +139,6 @@ def evaluation_steps(n: int, batch_size: int) -> int:
 
 
 def _slice(step: int, batch_size: int, replica: int, replicas: int) -> np.ndarray:
-    if batch_size % replicas:
-        raise SettingsError(
-            f"train.batch_size = {batch_size}: must be divisible by the number of replicas ({replicas})"
-        )
     rows = batch_size // replicas
     start = step * batch_size + replica * rows
     return np.arange(start, start + rows, dtype=np.int64)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_imagenet.data import augment, images, order
 from keras_imagenet.data.augment import flip, stock
 from keras_imagenet.data.balance import balanced
+from keras_imagenet.data.batches import Batches, padded
 from keras_imagenet.data.seeds import fold
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.sources.source import held
@@ -44,9 +45,10 @@ def training_stream(
     A batch: images uint8 [rows, height, width, channels] (float32 0-255 after stock KerasCV layers), labels int32 [rows],
     epochs int32 [rows] from 0, seeds int32 [rows, 2], weights float32 [rows]: 1, and 0 for unreadable examples.
     repeats: how often each drawn example stands in its batch. balance: how far classes are drawn equally often, 0-1.
-    `report` is told the name of every unreadable example and what is wrong with it. Raises SettingsError for stock layers
-    that do not exist, DataError for balance where a class has no example.
+    `report` is told the name of every unreadable example and what is wrong with it. Raises SettingsError for a batch that
+    cannot be cut and for stock layers that do not exist, DataError for balance where a class has no example.
     """
+    Batches(batch_size, strategy.num_replicas_in_sync, repeats=repeats, mixed=settings.mixing is not None)
     draw = balanced(source.labels, source.classes, balance) if balance else order.examples
     vary = variation(settings, preset)
     stock_layers = stock.build(settings.keras_cv)
@@ -98,8 +100,10 @@ def evaluation_stream(
 ) -> Stream:
     """One pass over a source in its own order, as training_stream; padding and unreadable rows have weight 0, others 1.
 
-    Where images have several right labels, a batch holds them too: answers int32 [rows, m], -1 for none.
+    A batch that the replicas cannot share is made larger until they can. Where images have several right labels, a batch
+    holds them too: answers int32 [rows, m], -1 for none.
     """
+    batch_size = padded(batch_size, strategy.num_replicas_in_sync)
     answers = {} if source.answers is None else {"answers": held(source.answers)}
 
     @tf.function(reduce_retracing=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,17 +12,13 @@ from keras_imagenet.data.sources import Splits
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.settings import Settings
 
-if TYPE_CHECKING:
-    import tensorflow as tf
-
 COLUMNS = 8
 
 
-def draw_first_batch(
-    settings: Settings, splits: Splits, strategy: tf.distribute.Strategy, file: Path, *, threads: int, most: int = 32
-) -> None:
+def draw_first_batch(settings: Settings, splits: Splits, file: Path, *, threads: int, most: int = 32) -> None:
     """Draws the first images of the first training batch, or of the validation split where there is no other.
 
+    They are drawn as they are before mixing and erasing, and for one device, since batches are the same on any number.
     Raises SettingsError if the file cannot be written.
     """
     import tensorflow as tf
@@ -34,17 +29,17 @@ def draw_first_batch(
     def silent(name: str, reason: str) -> None:
         """The summary names what is unreadable."""
 
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     rows = {"batch_size": settings.train.batch_size, "threads": threads, "report": silent}
     preset = presets.resolve(settings.data)
     if splits.train is not None:
         train = settings.train
         drawing = {"seed": settings.runtime.seed, "repeats": train.repeats, "balance": train.balance}
-        batches = pipeline.training_stream(splits.train, preset, settings.augment, strategy, **drawing, **rows)
+        augment = settings.augment.model_copy(update={"mixing": None, "random_erasing": None})
+        batches = pipeline.training_stream(splits.train, preset, augment, strategy, **drawing, **rows)
     else:
         batches = pipeline.evaluation_stream(splits.validation, preset, strategy, **rows)
-    parts = tf.nest.map_structure(
-        lambda value: np.concatenate(strategy.experimental_local_results(value)), next(batches)
-    )
+    parts = {name: value.numpy() for name, value in next(batches).items()}
     readable = np.flatnonzero(parts["weights"])[:most]
     captions = [splits.class_names[label] for label in parts["labels"][readable]]
     title = f"{settings.data.source.name}, {'training' if splits.train is not None else 'validation'}: batch 0"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_imagenet import preset as presets
 from keras_imagenet.errors import SettingsError, nearest
@@ -48,10 +48,41 @@ def build(
 
     Raises SettingsError where options, input or weights do not fit the architecture.
     """
-    options = dict(settings.model.options)
-    for name, value in (origin.options if origin else {}).items():
-        options[name] = {**value, **options.get(name, {})} if isinstance(value, dict) else options.get(name, value)
+    options = _options(settings, origin)
     network = registry.build(settings.model.name, input_shape=preset.input_shape, classes=len(classes), **options)
     fitted = weights.load(network, origin) if origin else None
     freezing.freeze(network, settings.model.freeze)
     return network, fitted
+
+
+def at_evaluation_size(
+    network: "keras.Model", settings: Settings, preset: Preset, origin: Origin | None
+) -> "keras.Model":
+    """The same network for images of evaluation's size, whose variables have the same shapes; often `network` itself.
+
+    Raises SettingsError where its variables depend on the size of its images.
+    """
+    if preset.evaluation.size == preset.size:
+        return network
+    other = registry.build(
+        settings.model.name,
+        input_shape=preset.evaluation.input_shape,
+        classes=network.output_shape[-1],
+        **_options(settings, origin),
+    )
+    for one, another in zip(network.variables, other.variables, strict=True):
+        if one.shape != another.shape:
+            raise SettingsError(
+                f"data.evaluation_size: {settings.model.name}'s weights depend on the size of its images "
+                f"({one.path} has {tuple(one.shape)} and {tuple(another.shape)}); leave it out"
+            )
+    freezing.freeze(other, settings.model.freeze)
+    return other
+
+
+def _options(settings: Settings, origin: Origin | None) -> dict[str, Any]:
+    """The settings' options over those that the weights were trained with."""
+    options = dict(settings.model.options)
+    for name, value in (origin.options if origin else {}).items():
+        options[name] = {**value, **options.get(name, {})} if isinstance(value, dict) else options.get(name, value)
+    return options

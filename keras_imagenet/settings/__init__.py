@@ -39,7 +39,7 @@ class Settings(Group):
 
     @model_validator(mode="after")
     def _recomputed_by_tensorflow(self):
-        if self.train.gradient_checkpointing and self.runtime.xla:
+        if self.train.gradient_checkpointing and self.runtime.xla is True:
             raise ValueError(
                 "train.gradient_checkpointing does not go together with runtime.xla; leave one of them out"
             )

@@ -13,8 +13,8 @@ class RuntimeSettings(Group):
 
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Number format of the network's arithmetic; weights and logits stay float32."""
-    xla: bool = False
-    """Whether XLA compiles the training step; for one device."""
+    xla: Literal["auto"] | bool = "auto"
+    """Whether XLA compiles the training step; auto does so on GPUs wherever it can be."""
     deterministic: bool = False
     """Whether TensorFlow picks kernels that give the same bits each time; needed on GPUs only, and slower there."""
     threads: PositiveInt | None = None

@@ -154,6 +154,8 @@ class TrainSettings(Group):
     """Optimizer steps, instead of epochs."""
     batch_size: PositiveInt = 64
     """Examples per step over all replicas: always the global batch."""
+    accumulate: PositiveInt = 1
+    """Micro-batches that each replica's share of a batch goes through the network in: less memory, the same gradients."""
     repeats: PositiveInt = 1
     """How often each drawn example stands in its batch, augmented anew each time (arXiv:1901.09335); an epoch stays as long."""
     balance: Share = 0.0

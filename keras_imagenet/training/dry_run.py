@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.console import Console as Output
+from keras_imagenet.console import Console
 from keras_imagenet.data import sources
 from keras_imagenet.settings import Settings
-from keras_imagenet.training import checkpoints
-from keras_imagenet.training.run import Run, open_data, prepare
+from keras_imagenet.training.assembly import Run, assemble, open_data
 
 
 @dataclass(frozen=True)
@@ -24,9 +23,9 @@ class Memory:
     @classmethod
     def now(cls, run: Run) -> "Memory":
         """Measured after a step."""
+        slots = [slot for own in run.state.slots for slot in own]
         sizes = [
-            sum(int(np.prod(v.shape)) * 4 for v in owner.variables)
-            for owner in (run.trainer.network, run.trainer.optimizer)
+            sum(int(np.prod(v.shape)) * 4 for v in variables) for variables in (run.state.network.variables, slots)
         ]
         # Linux counts the peak in units of 1,024 bytes.
         return cls(*sizes, process=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
@@ -39,13 +38,12 @@ class Memory:
 
 
 def try_one_batch(
-    settings: Settings, splits: sources.Splits, strategy: tf.distribute.Strategy, output: Output
+    settings: Settings, splits: sources.Splits, strategy: tf.distribute.Strategy, console: Console
 ) -> tuple[Run, Memory]:
     """Prepare a run and make one step of it, for what that shows: whether it works, and the memory it takes."""
-    run = prepare(settings, splits, strategy)
-    start = checkpoints.Progress(0, 0.0, run.training.fingerprint)
-    batches, validation = open_data(run, start, output)
-    run.trainer.make_train_function()(batches)
+    run = assemble(settings, splits, strategy)
+    batches, validation = open_data(run, console)
+    run.step(next(batches), tf.constant(run.schedule(0), tf.float64), tf.constant(0, tf.int64))
     if validation is not None:
         next(validation)
     return run, Memory.now(run)

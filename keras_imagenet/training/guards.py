@@ -22,7 +22,7 @@ def require_finite(sums: np.ndarray, first_step: int, last_step: int) -> None:
 
 
 class Signals:
-    """Notes SIGINT and SIGTERM, so that the step under way ends and the state is saved; a second SIGINT ends at once."""
+    """Notes SIGINT, SIGTERM and SIGHUP, so that the step under way ends and the state is saved; a second SIGINT ends at once."""
 
     def __init__(self) -> None:
         self.caught: int | None = None
@@ -33,7 +33,7 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             yield self  # Python hands signals to the main thread only.
             return
-        kept = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        kept = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
             yield self
         finally:

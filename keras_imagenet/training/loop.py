@@ -3,144 +3,142 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_imagenet.errors import Interrupted
 from keras_imagenet.evaluation import Metrics
 from keras_imagenet.run_folder import RunFolder, write_history
 from keras_imagenet.training import checkpoints
+from keras_imagenet.training.assembly import Run
 from keras_imagenet.training.guards import Deadline, Signals, require_finite
-from keras_imagenet.training.trainer import Trainer
+from keras_imagenet.training.monitors import Monitor, View
+from keras_imagenet.training.state import Row, State, first_copy
 
-Row = dict[str, Any]
-Evaluate = Callable[[], tuple[Metrics, np.ndarray] | None]
-
-
-@dataclass(frozen=True)
-class Course:
-    """A run's length: epoch_ends[e] is the step after which epoch e is over; the last is the run's end."""
-
-    epoch_ends: Sequence[int]
-    checkpoint_steps: int | None
-    patience: int | None
-
-    @property
-    def total_steps(self) -> int:
-        """Steps of the whole run."""
-        return self.epoch_ends[-1]
-
-
-@dataclass
-class State:
-    """Where a run stands: its rows so far, its seconds of training, and what its checkpoints say of the data."""
-
-    rows: list[Row]
-    seconds: float
-    progress_of_data: Callable[[], dict[str, Any]]
-    last_validation: Metrics | None = None
+Evaluate = Callable[[], tuple[Metrics, np.ndarray | None]]
+"""Measures the network as it is: metrics, and the confusion matrix where the classes are few."""
 
 
 def train(
-    trainer: Trainer,
+    run: Run,
     batches: Iterator[Any],
-    evaluate: Evaluate,
-    course: Course,
-    state: State,
+    evaluate: Evaluate | None,
     folder: RunFolder,
-    callbacks: keras.callbacks.CallbackList,
+    monitors: Sequence[Monitor],
     deadline: Deadline,
 ) -> bool:
-    """Train from where the trainer stands to the course's end, an epoch's row at a time; False if the deadline came first.
+    """Train from where the run's state stands to its end, an epoch's row at a time; False if the deadline came first.
 
     Raises Interrupted after a signal, TrainingStopped for a loss that is not finite; the state is saved before leaving,
     except where it is not finite.
     """
-    started = time.perf_counter() - state.seconds
-    train_one = trainer.make_train_function()
+    state, settings, view = run.state, run.settings.train, View(run.state, run.schedule, run.course.steps)
 
     def save() -> None:
-        require_finite(trainer.sums.numpy(), 0, trainer.step_number)
-        state.seconds = time.perf_counter() - started
-        checkpoints.save(
-            folder.checkpoints,
-            trainer,
-            checkpoints.Progress(trainer.step_number, state.seconds, **state.progress_of_data()),
-        )
+        require_finite(first_copy(state.sums), 0, state.step)
+        for monitor in monitors:
+            monitor.doing("saving")
+        checkpoints.save(folder.checkpoints, state, run.training.fingerprint)
 
-    with Signals().watching() as signals, _displayed(callbacks):
-        for epoch, end in enumerate(course.epoch_ends):
-            if epoch < len(state.rows) or _patience_is_out(state.rows, course.patience):
-                continue
-            callbacks.on_epoch_begin(epoch)
-            epoch_started = time.perf_counter()
-            while trainer.step_number < end:
-                train_one(batches)
-                callbacks.on_train_batch_end(trainer.step_number - 1)
+    with Signals().watching() as signals, _shown(monitors, view):
+        for epoch, end in run.course.epoch_ends(after=state.rows[-1]["step"] if state.rows else 0):
+            if state.over:
+                break
+            for monitor in monitors:
+                monitor.begin_epoch(epoch)
+            while state.step < end and not state.over:
+                with _timed(view):
+                    batch = view.fetch(
+                        batches
+                    )  # The processor waits for data here, and for the device where sums are read.
+                    rate = tf.constant(run.schedule(state.step), tf.float64)
+                    run.step(batch, rate, tf.constant(state.step, tf.int64))
+                    state.step += 1
+                state.over = sum(monitor.step() for monitor in monitors) > 0  # all are asked
                 if signals.caught or deadline.passed():
                     save()
                     if signals.caught:
-                        step = trainer.step_number
-                        raise Interrupted(f"interrupted at step {step}; its state is saved", signals.caught)
+                        raise Interrupted(f"interrupted at step {state.step}; its state is saved", signals.caught)
                     return False
-                if course.checkpoint_steps and trainer.step_number % course.checkpoint_steps == 0:
+                if settings.checkpoint_steps and state.step % settings.checkpoint_steps == 0:
                     save()
-            row, confusion = _end_epoch(trainer, evaluate, state, time.perf_counter() - epoch_started)
-            state.rows.append(row)
-            callbacks.on_epoch_end(epoch, {**row, "confusion": confusion})
-            write_history(folder.history_file, state.rows)
-            if best_row(state.rows) is row:
-                checkpoints.save_best(folder.checkpoints, trainer)
+            row, confusion = _end_epoch(run, epoch, evaluate, monitors)
+            if settings.keep == "best" and state.best_row() is row:
+                state.best = [first_copy(variable.value) for variable in state.network.variables]
+            state.over |= sum(monitor.end_epoch(row, confusion) for monitor in monitors) > 0
+            state.over |= _patience_is_out(state, settings.patience)
             save()
+            write_history(folder.history_file, state.rows)
     return True
 
 
 @contextmanager
-def _displayed(callbacks: keras.callbacks.CallbackList) -> Iterator[None]:
+def _shown(monitors: Sequence[Monitor], view: View) -> Iterator[None]:
     """Monitors open before the first step, and closed whichever way the run ends: a bar left open hides the cursor."""
-    callbacks.on_train_begin()
+    for monitor in monitors:
+        monitor.begin(view)
     try:
         yield
     finally:
-        callbacks.on_train_end()
+        for monitor in monitors:
+            monitor.end()
 
 
-def _end_epoch(trainer: Trainer, evaluate: Evaluate, state: State, seconds: float) -> tuple[Row, np.ndarray | None]:
-    """The epoch's row of history.csv, and validation's confusion matrix; the sums start anew."""
-    sums = trainer.sums.numpy()
-    require_finite(sums, 0, trainer.step_number)
-    trainer.sums.assign(np.zeros_like(sums))
-    training = Metrics.from_sums(sums)
+@contextmanager
+def _timed(view: View) -> Iterator[None]:
+    """Add a step's seconds to the state's; a process' first step, which compiles, is waited for and counted apart."""
+    started, before = time.perf_counter(), None if view.compiled else first_copy(view.state.sums)
+    yield
+    if before is not None:
+        view.state.compiling_examples += float(first_copy(view.state.sums)[3] - before[3])
+        view.state.compiling_seconds += time.perf_counter() - started
+        view.compiled = True
+    view.state.epoch_seconds += time.perf_counter() - started
+    view.state.seconds += time.perf_counter() - started
+
+
+def _end_epoch(
+    run: Run, epoch: int, evaluate: Evaluate | None, monitors: Sequence[Monitor]
+) -> tuple[Row, np.ndarray | None]:
+    """The epoch's row, added to the state's, and validation's confusion matrix; the sums start anew."""
+    state, started = run.state, time.perf_counter()
+    sums = first_copy(state.sums)  # Waits for the epoch's last steps.
+    state.epoch_seconds += time.perf_counter() - started
+    require_finite(sums, 0, state.step)
+    training, confusion = Metrics.from_sums(sums), None
     row: Row = {
-        "epoch": len(state.rows) + 1,
-        "step": trainer.step_number,
+        "epoch": epoch,
+        "step": state.step,
         "loss": training.loss,
         "top1": training.top1,
         "top5": training.top5,
-        "learning_rate": trainer.schedule(trainer.step_number - 1),
-        "seconds": round(seconds, 3),
-        "images_per_second": round(training.examples / max(seconds, 1e-9), 1),
+        "learning_rate": run.schedule(state.step - 1),
+        "seconds": round(state.epoch_seconds, 3),
+        "images_per_second": round(_rate(state, training.examples), 1),
         "examples": training.examples,
     }
-    evaluated = evaluate()
-    if evaluated is None:
-        return row, None
-    state.last_validation, confusion = evaluated
-    row |= {
-        f"validation_{name}": value for name, value in state.last_validation.as_dict().items() if name != "examples"
-    }
+    if evaluate is not None:
+        for monitor in monitors:
+            monitor.doing("validating")
+        metrics, confusion = evaluate()
+        row |= {f"validation_{name}": getattr(metrics, name) for name in ("loss", "top1", "top5")}
+    state.rows.append(row)
+    state.sums.assign(np.zeros_like(sums))
+    state.seconds += time.perf_counter() - started
+    state.epoch_seconds = state.compiling_seconds = state.compiling_examples = 0.0
     return row, confusion
 
 
-def best_row(rows: Sequence[Row]) -> Row | None:
-    """The row of the best validation top-1, the earliest of equals; None without validation."""
-    rows = [row for row in rows if "validation_top1" in row]
-    return max(rows, key=lambda row: float(row["validation_top1"]), default=None)
+def _rate(state: State, examples: int) -> float:
+    """Images per second of the epoch's steps, of those that compiled only where there are no others."""
+    others = examples - state.compiling_examples
+    if others > 0:
+        return others / max(state.epoch_seconds - state.compiling_seconds, 1e-9)
+    return examples / max(state.epoch_seconds, 1e-9)
 
 
-def _patience_is_out(rows: Sequence[Row], patience: int | None) -> bool:
-    best = best_row(rows)
-    return patience is not None and best is not None and len(rows) - int(best["epoch"]) >= patience
+def _patience_is_out(state: State, patience: int | None) -> bool:
+    best = state.best_row()
+    return patience is not None and best is not None and len(state.rows) - 1 - state.rows.index(best) >= patience

@@ -1,57 +1,113 @@
-"""What a run shows while it trains: progress on a terminal or in a pipe, TensorBoard. Keras callbacks all."""
+"""What a run shows while it trains: progress on a terminal or in a pipe, TensorBoard, and the user's Keras callbacks."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.console import Console as Output
+from keras_imagenet.console import Console
 from keras_imagenet.training.guards import require_finite
+from keras_imagenet.training.state import Row, State, first_copy
 
 SECONDS_BETWEEN_LINES = 30
-SECONDS_BETWEEN_REDRAWS = 0.5
+SECONDS_BETWEEN_READINGS = 0.5
+
+
+@dataclass
+class View:
+    """A run under way, as monitors see it.
+
+    schedule: the rate by step. waiting: seconds in which the processor waited for data. first_images: pixels 0-255 of the
+    first batch [16, height, width, channels]. compiled: whether this process has made a step.
+    """
+
+    state: State
+    schedule: Callable[[int], float]
+    total_steps: int
+    waiting: float = 0.0
+    first_images: tf.Tensor | None = None
+    compiled: bool = False
+
+    def fetch(self, batches: Iterator[Any]) -> Any:
+        """The next batch, waited for."""
+        start = time.perf_counter()
+        batch = next(batches)
+        self.waiting += time.perf_counter() - start
+        if self.first_images is None:
+            self.first_images = tf.nest.flatten(batch["images"], expand_composites=True)[0][:16]  # the first replica's
+        return batch
+
+
+class Monitor(Protocol):
+    """Somebody who watches a run. `step` and `end_epoch` answer whether the run is to end here."""
+
+    def begin(self, view: View) -> None:
+        """Before the first step of this process."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Before an epoch's first step; epoch counts from 1."""
+
+    def step(self) -> bool:
+        """After a step."""
+
+    def doing(self, what: str) -> None:
+        """Between steps: 'validating' or 'saving' begins."""
+
+    def end_epoch(self, row: Row, confusion: np.ndarray | None) -> bool:
+        """After an epoch's validation: its row, and the confusion matrix int64 [label, prediction] where there is one."""
+
+    def end(self) -> None:
+        """Whichever way the run ends."""
 
 
 @dataclass
 class Meter:
-    """What happened between two readings of a trainer, for one monitor. Reading waits for the device."""
+    """Means and rates between two readings, for one monitor. Reading waits for the device.
 
-    step: int
-    sums: np.ndarray
-    time: float
-    waiting: float
+    A process' first step, which compiles, and what lies between epochs have no part in rates.
+    """
 
-    @classmethod
-    def start(cls, trainer: keras.Model) -> "Meter":
-        """A meter that counts from now."""
-        return cls(trainer.step_number, trainer.sums.numpy(), time.perf_counter(), trainer.seconds_waiting)
+    view: View
+    step: int = 0
+    sums: np.ndarray = field(default_factory=lambda: np.zeros(4))
+    time: float = 0.0
+    waiting: float = 0.0
 
-    def read(self, trainer: keras.Model) -> dict[str, float]:
-        """Means and rates since the last reading (or the epoch's start), by TensorBoard tag; then count anew.
+    def restart(self) -> None:
+        """Count from now."""
+        state = self.view.state
+        self.step, self.sums = state.step, first_copy(state.sums)
+        self.time, self.waiting = time.perf_counter(), self.view.waiting
+
+    def age(self) -> float:
+        """Seconds since the last reading."""
+        return time.perf_counter() - self.time
+
+    def read(self) -> dict[str, float]:
+        """By TensorBoard tag, since the last reading; then count anew.
 
         loss in nats, top1 and top5 as shares, images_per_second, data_wait as the share of time spent waiting for data.
         Raises TrainingStopped where the loss is not finite.
         """
-        now = Meter.start(trainer)
-        sums = now.sums - self.sums
-        require_finite(sums, self.step, now.step)
-        seconds, examples = max(now.time - self.time, 1e-9), max(sums[3], 1.0)
-        values = {
+        before = Meter(self.view, self.step, self.sums, self.time, self.waiting)
+        self.restart()
+        sums, seconds = self.sums - before.sums, max(self.time - before.time, 1e-9)
+        require_finite(sums, before.step, self.step)
+        examples = max(sums[3], 1.0)
+        return {
             "loss": sums[0] / examples,
             "top1": sums[1] / examples,
             "top5": sums[2] / examples,
             "images_per_second": sums[3] / seconds,
-            "data_wait": min((now.waiting - self.waiting) / seconds, 1.0),
+            "data_wait": min((self.waiting - before.waiting) / seconds, 1.0),
         }
-        self.step, self.sums, self.time, self.waiting = now.step, now.sums, now.time, now.waiting
-        return values
 
 
-class TensorBoard(keras.callbacks.Callback):
+class TensorBoard:
     """Event files: train/ with a point every `every` steps, validation/ with one an epoch; the step is the optimizer's.
 
     Tags: loss, top1, top5, learning_rate, images_per_second, data_wait; images as the network sees them; in validation/
@@ -59,133 +115,178 @@ class TensorBoard(keras.callbacks.Callback):
     """
 
     def __init__(self, folder: Path, every: int) -> None:
-        super().__init__()
         self.every = every
         self.training = tf.summary.create_file_writer(str(folder / "train"))
         self.validation = tf.summary.create_file_writer(str(folder / "validation"))
-
-    def on_train_begin(self, logs: Mapping | None = None) -> None:
-        """Start counting."""
-        self.meter = Meter.start(self.model)
         self.images_shown = False
 
-    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
-        """The first images, as the network gets them; a point of every training curve, each `every` steps."""
-        if not self.images_shown:
-            with self.training.as_default(step=batch):
-                tf.summary.image("images", tf.cast(self.model.first_images, tf.uint8), max_outputs=16)
-            self.images_shown = True
-        if (batch + 1) % self.every == 0:
-            self._write(
-                self.training, {**self.meter.read(self.model), "learning_rate": self.model.schedule(batch)}, batch + 1
-            )
+    def begin(self, view: View) -> None:
+        """Start counting."""
+        self.view, self.meter = view, Meter(view)
+        self.meter.restart()
 
-    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+    def begin_epoch(self, epoch: int) -> None:
+        """The sums start anew, and validation's seconds belong to no training step."""
+        self.meter.restart()
+
+    def step(self) -> bool:
+        """The first images, as the network gets them; a point of every training curve, each `every` steps."""
+        step = self.view.state.step
+        if not self.images_shown:
+            with self.training.as_default(step=step - 1):
+                tf.summary.image("images", tf.cast(self.view.first_images, tf.uint8), max_outputs=16)
+            self.images_shown = True
+        if step % self.every == 0:
+            _write(self.training, self.meter.read() | {"learning_rate": self.view.schedule(step - 1)}, step)
+        return False
+
+    def doing(self, what: str) -> None:
+        """Nothing: curves show steps."""
+
+    def end_epoch(self, row: Row, confusion: np.ndarray | None) -> bool:
         """Validation's scalars and confusion matrix."""
-        step, logs = self.model.step_number, logs or {}
-        scalars = {tag: logs[f"validation_{tag}"] for tag in ("loss", "top1", "top5") if f"validation_{tag}" in logs}
-        self._write(self.validation, scalars, step)
-        if (confusion := logs.get("confusion")) is not None:
-            with self.validation.as_default(step=step):
+        scalars = {tag: row[f"validation_{tag}"] for tag in ("loss", "top1", "top5") if f"validation_{tag}" in row}
+        _write(self.validation, scalars, row["step"])
+        if confusion is not None:
+            with self.validation.as_default(step=row["step"]):
                 tf.summary.image("confusion_matrix", confusion_image(confusion))
-        # Validation's seconds belong to no training step.
-        self.meter = Meter.start(self.model)
         self.training.flush()
         self.validation.flush()
+        return False
 
-    def on_train_end(self, logs: Mapping | None = None) -> None:
+    def end(self) -> None:
         """Close the files."""
         self.training.close()
         self.validation.close()
 
-    @staticmethod
-    def _write(writer: tf.summary.SummaryWriter, scalars: Mapping[str, float], step: int) -> None:
-        with writer.as_default(step=step):
-            for tag, value in scalars.items():
-                tf.summary.scalar(tag, value)
+
+def _write(writer: tf.summary.SummaryWriter, scalars: Mapping[str, float], step: int) -> None:
+    with writer.as_default(step=step):
+        for tag, value in scalars.items():
+            tf.summary.scalar(tag, value)
 
 
-class ProgressLines(keras.callbacks.Callback):
+class ProgressLines:
     """Plain lines for a pipe or a log: one at least every 30 seconds, and one an epoch."""
 
-    def __init__(self, output: Output, total_steps: int) -> None:
-        super().__init__()
-        self.output = output
-        self.total_steps = total_steps
+    def __init__(self, console: Console) -> None:
+        self.console = console
 
-    def on_train_begin(self, logs: Mapping | None = None) -> None:
+    def begin(self, view: View) -> None:
         """Start counting."""
-        self.meter, self.clock = Meter.start(self.model), TimeLeft(self.model.step_number, self.total_steps)
+        self.view, self.meter, self.clock = view, Meter(view), TimeLeft(view)
+        self.meter.restart()
 
-    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+    def begin_epoch(self, epoch: int) -> None:
+        """Count anew: the sums do."""
+        self.meter.restart()
+
+    def step(self) -> bool:
         """A line when the last is old."""
-        if time.perf_counter() - self.meter.time >= SECONDS_BETWEEN_LINES:
-            values = self.meter.read(self.model)
-            self.output.say(
-                f"step {batch + 1}/{self.total_steps}: {describe(values)}, {self.clock.left(batch + 1)} left"
-            )
+        self.clock.step()
+        if self.clock.steps == 0:
+            self.meter.restart()  # The first step compiles.
+        if self.meter.age() >= SECONDS_BETWEEN_LINES:
+            values = describe(self.meter.read())
+            self.console.say(f"step {self.view.state.step}/{self.view.total_steps}: {values}, {self.clock.left()} left")
+        return False
 
-    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+    def doing(self, what: str) -> None:
+        """Nothing: what was done is said afterwards."""
+
+    def end_epoch(self, row: Row, confusion: np.ndarray | None) -> bool:
         """The epoch's line."""
-        self.output.say(epoch_line(epoch, logs or {}))
-        self.meter = Meter.start(self.model)
+        self.console.say(epoch_line(row))
+        return False
+
+    def end(self) -> None:
+        """Nothing is open."""
 
 
-class ProgressBar(keras.callbacks.Callback):
+class ProgressBar:
     """A bar that is redrawn on a terminal, with a line an epoch above it."""
 
-    def __init__(self, output: Output, total_steps: int) -> None:
-        super().__init__()
-        self.output = output
-        self.total_steps = total_steps
+    def __init__(self, console: Console) -> None:
+        self.console = console
 
-    def on_train_begin(self, logs: Mapping | None = None) -> None:
+    def begin(self, view: View) -> None:
         """Draw the bar."""
-        from rich.console import Console
+        from rich import console as rich_console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[values]}"))
-        self.bar = Progress(*columns, console=Console(file=self.output.stream), transient=True, auto_refresh=False)
-        self.task = self.bar.add_task("starting", total=self.total_steps, completed=self.model.step_number, values="")
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=10), TextColumn("{task.fields[values]}"))
+        console = rich_console.Console(file=self.console.stream)
+        self.bar = Progress(*columns, console=console, transient=True, auto_refresh=False)
+        self.task = self.bar.add_task("", total=view.total_steps, completed=view.state.step, values="")
         self.bar.start()
-        self.meter, self.clock = Meter.start(self.model), TimeLeft(self.model.step_number, self.total_steps)
+        self.view, self.meter, self.clock, self.epoch = view, Meter(view), TimeLeft(view), 0
+        self.meter.restart()
+        self._draw("compiling the first step")
 
-    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+    def begin_epoch(self, epoch: int) -> None:
+        """Its number is shown from now on; the sums start anew."""
+        self.epoch = epoch
+        self.meter.restart()
+
+    def step(self) -> bool:
         """Redraw when the last drawing is old."""
-        if time.perf_counter() - self.meter.time >= SECONDS_BETWEEN_REDRAWS:
-            values = describe(self.meter.read(self.model)) + f", {self.clock.left(batch + 1)} left"
-            self.bar.update(
-                self.task, completed=batch + 1, description=f"step {batch + 1}/{self.total_steps}", values=values
+        self.clock.step()
+        if self.clock.steps == 0:
+            self.meter.restart()  # The first step compiles.
+            self._draw("training")
+        if self.meter.age() >= SECONDS_BETWEEN_READINGS:
+            values = self.meter.read()
+            self._draw(
+                f"loss {values['loss']:.3f} top-1 {values['top1']:.3f} "
+                f"{values['images_per_second']:.0f}/s {self.clock.left()} left"
             )
-            self.bar.refresh()
+        return False
 
-    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+    def doing(self, what: str) -> None:
+        """Say so."""
+        self._draw(what)
+
+    def end_epoch(self, row: Row, confusion: np.ndarray | None) -> bool:
         """The epoch's line, above the bar."""
-        line = epoch_line(epoch, logs or {})
+        line = epoch_line(row)
         self.bar.print(line, highlight=False, soft_wrap=True)
-        self.output.log(line)
-        self.meter = Meter.start(self.model)
+        self.console.log(line)
+        return False
 
-    def on_train_end(self, logs: Mapping | None = None) -> None:
+    def end(self) -> None:
         """Take the bar away."""
         self.bar.stop()
 
+    def _draw(self, values: str) -> None:
+        step, total = self.view.state.step, self.view.total_steps
+        self.bar.update(self.task, completed=step, description=f"epoch {self.epoch} {step}/{total}", values=values)
+        self.bar.refresh()
+
 
 class TimeLeft:
-    """How long the rest of a run takes at the pace since its start in this process."""
+    """How long the rest of a run takes at the pace of this process, validation included, its first step left out."""
 
-    def __init__(self, first_step: int, total_steps: int) -> None:
-        self.first_step, self.total_steps, self.start = first_step, total_steps, time.perf_counter()
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.steps = -1
 
-    def left(self, step: int) -> str:
-        """Time left after `step` steps, as 1:02:03."""
-        seconds = (time.perf_counter() - self.start) / max(step - self.first_step, 1) * (self.total_steps - step)
-        return duration(seconds)
+    def step(self) -> None:
+        """A step is made."""
+        self.steps += 1
+        if self.steps == 0:
+            self.start = time.perf_counter()
+
+    def left(self) -> str:
+        """Time left, as 1:02:03; ? before there is a pace."""
+        if self.steps < 1:
+            return "?"
+        pace = (time.perf_counter() - self.start) / self.steps
+        return duration(pace * (self.view.total_steps - self.view.state.step))
 
 
-def progress(output: Output, total_steps: int) -> keras.callbacks.Callback:
-    """The display that fits where the output goes."""
-    return (ProgressBar if output.live else ProgressLines)(output, total_steps)
+def progress(console: Console) -> Monitor:
+    """The display that fits where the console's lines go."""
+    return (ProgressBar if console.live else ProgressLines)(console)
 
 
 def describe(values: Mapping[str, float]) -> str:
@@ -196,12 +297,12 @@ def describe(values: Mapping[str, float]) -> str:
     )
 
 
-def epoch_line(epoch: int, logs: Mapping[str, float]) -> str:
+def epoch_line(row: Row) -> str:
     """An epoch's row in words."""
-    line = f"epoch {epoch + 1}: loss {logs['loss']:.4f}, top-1 {logs['top1']:.4f}"
-    if "validation_top1" in logs:
-        line += f"; validation loss {logs['validation_loss']:.4f}, top-1 {logs['validation_top1']:.4f}"
-    return f"{line} ({logs['images_per_second']:.0f} images/s, {duration(logs['seconds'])})"
+    line = f"epoch {row['epoch']}: loss {row['loss']:.4f}, top-1 {row['top1']:.4f}"
+    if "validation_top1" in row:
+        line += f"; validation loss {row['validation_loss']:.4f}, top-1 {row['validation_top1']:.4f}"
+    return f"{line} ({row['images_per_second']:.0f} images/s, {duration(row['seconds'])})"
 
 
 def duration(seconds: float) -> str:

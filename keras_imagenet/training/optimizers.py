@@ -1,51 +1,124 @@
-"""Optimizers by name, each by its own formula, and which weights they decay."""
+"""Optimizers as pure rules: one weight, its gradient and its slots to the new weight and slots, a formula each.
+
+What decay and rate act on is data beside the rule: a coefficient for each weight. A rule knows nothing of replicas,
+precision or files; `training.step` gives it gradients of the global batch.
+"""
+
+from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-
-import keras
-from keras import ops
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from keras_imagenet.settings.training import OptimizerSettings
 
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+Slots = tuple["tf.Tensor", ...]
+Update = Callable[["tf.Tensor", "tf.Tensor", Slots, "tf.Tensor", "tf.Tensor", float], tuple["tf.Tensor", Slots]]
+"""(weight, gradient, slots, rate [], count [], decay) -> weight, slots. rate and count have the weight's dtype; count is
+the number of updates including this one; decay is 0 for a weight that is spared."""
+
 EMBEDDING = re.compile(r"(?:^|[/_])(?:positions|token)/kernel$")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """slots: names of what the rule keeps for each weight, all of its shape and 0 at first."""
+
+    slots: tuple[str, ...]
+    update: Update
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """A rule, and for each weight the coefficient of its decay and what its rate is multiplied by."""
+
+    rule: Rule
+    decays: tuple[float, ...]
+    factors: tuple[float, ...]
+
+    def update(
+        self,
+        weights: Sequence[tf.Tensor],
+        gradients: Sequence[tf.Tensor],
+        slots: Sequence[Slots],
+        rate: tf.Tensor,
+        count: tf.Tensor,
+    ) -> tuple[list[tf.Tensor], list[Slots]]:
+        """New weights and slots of all weights; rate and count are scalars of any float type."""
+        import tensorflow as tf
+
+        updated = [
+            self.rule.update(
+                weight, gradient, own, tf.cast(rate, weight.dtype) * factor, tf.cast(count, weight.dtype), decay
+            )
+            for weight, gradient, own, decay, factor in zip(
+                weights, gradients, slots, self.decays, self.factors, strict=True
+            )
+        ]
+        return [weight for weight, _ in updated], [own for _, own in updated]
 
 
 def build(
     settings: OptimizerSettings,
     variables: Sequence[keras.Variable],
-    *,
-    clip_norm: float | None = None,
     rate_factors: Mapping[str, float] | None = None,
-    precision: str = "float32",
-) -> keras.Optimizer:
-    """The optimizer of the settings, built for `variables`; with dynamic loss scaling under mixed_float16.
+) -> Optimizer:
+    """The optimizer of the settings for these weights.
 
-    clip_norm: largest norm of all gradients together; decay is not part of it. rate_factors: by a variable's path, what
-    its learning rate is multiplied by, in the decay too.
-
-    Its learning rate is a variable that the train function sets at every step.
+    rate_factors: by a variable's path, what its learning rate is multiplied by, in decoupled decay too; 1 if not given.
     """
+    spared_paths = {variable.path for variable in spared(variables, settings)}
+    decays = tuple(0.0 if variable.path in spared_paths else settings.weight_decay for variable in variables)
+    factors = tuple((rate_factors or {}).get(variable.path, 1.0) for variable in variables)
     if settings.name == "sgd":
-        optimizer = SGD(
-            settings.learning_rate,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov,
-            coupled_decay=settings.weight_decay,
-            global_clipnorm=clip_norm,
-        )
-    else:
-        moments = {"beta_1": settings.beta_1, "beta_2": settings.beta_2, "epsilon": settings.epsilon}
-        decay = {"weight_decay": settings.weight_decay} if settings.name == "adamw" else {}
-        kind = keras.optimizers.AdamW if settings.name == "adamw" else keras.optimizers.Adam
-        optimizer = kind(settings.learning_rate, **moments, **decay, global_clipnorm=clip_norm)
-    optimizer.exclude_from_weight_decay(var_list=spared(variables, settings))
-    if rate_factors:
-        _slow_down(optimizer, [rate_factors[variable.path] for variable in variables])
-    if precision == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    optimizer.build(variables)
-    return optimizer
+        return Optimizer(sgd(settings.momentum, settings.nesterov), decays, factors)
+    return Optimizer(adam(settings.beta_1, settings.beta_2, settings.epsilon), decays, factors)
+
+
+def sgd(momentum: float, nesterov: bool = False) -> Rule:
+    """Stochastic gradient descent in torch's form (torch.optim.SGD; Sutskever et al., 2013, with the rate outside v).
+
+        g = gradient + decay * w
+        v = momentum * v + g
+        w = w - rate * (g + momentum * v if nesterov else v)
+
+    Keras' own SGD keeps the rate inside v and decouples the decay: another algorithm as soon as the rate changes.
+    """
+
+    def update(weight, gradient, slots, rate, count, decay):
+        gradient = gradient + decay * weight if decay else gradient
+        velocity = momentum * slots[0] + gradient
+        direction = gradient + momentum * velocity if nesterov else velocity
+        return weight - rate * direction, (velocity,)
+
+    return Rule(("momentum",), update)
+
+
+def adam(beta_1: float, beta_2: float, epsilon: float) -> Rule:
+    """Adam, or AdamW where there is decay, in Keras' form: epsilon-hat of arXiv:1412.6980 section 2, last paragraph.
+
+        w = w - rate * decay * w                     (arXiv:1711.05101)
+        m = beta_1 * m + (1 - beta_1) * g
+        v = beta_2 * v + (1 - beta_2) * g ** 2
+        w = w - rate * sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) * m / (sqrt(v) + epsilon)
+
+    torch adds epsilon to the corrected root instead: at step 1 epsilon acts 1 / sqrt(1 - beta_2) times stronger here.
+    """
+
+    def update(weight, gradient, slots, rate, count, decay):
+        first, second = slots
+        weight = weight - rate * decay * weight if decay else weight
+        first = first + (gradient - first) * (1 - beta_1)
+        second = second + (gradient**2 - second) * (1 - beta_2)
+        corrected = rate * (1 - beta_2**count) ** 0.5 / (1 - beta_1**count)
+        return weight - corrected * first / (second**0.5 + epsilon), (first, second)
+
+    return Rule(("first_moment", "second_moment"), update)
 
 
 def spared(variables: Sequence[keras.Variable], settings: OptimizerSettings) -> list[keras.Variable]:
@@ -65,68 +138,3 @@ def spared(variables: Sequence[keras.Variable], settings: OptimizerSettings) -> 
 def is_embedding(variable: keras.Variable) -> bool:
     """Whether it is a learned position embedding, Swin's biases by distance, or a token: see models.parameters."""
     return bool(EMBEDDING.search(variable.path))
-
-
-def _slow_down(optimizer: keras.Optimizer, factors: Sequence[float]) -> None:
-    """Multiply the rate of each variable's step, and of its decay, by its factor."""
-    update_step, decay = optimizer.update_step, optimizer.weight_decay
-    optimizer.weight_decay = None  # Keras' own decay knows one rate only; the same formula stands below.
-
-    def slower(gradient, variable, learning_rate) -> None:
-        rate = learning_rate * factors[optimizer._get_variable_index(variable)]
-        if decay and optimizer._use_weight_decay(variable):
-            optimizer.assign_sub(variable, variable * ops.cast(decay * rate, variable.dtype))
-        update_step(gradient, variable, rate)
-
-    optimizer.update_step = slower
-
-
-@keras.saving.register_keras_serializable("keras_imagenet")
-class SGD(keras.optimizers.Optimizer):
-    """Stochastic gradient descent with momentum, in torch's form.
-
-        g = gradient + coupled_decay * w        (where w is decayed)
-        v = momentum * v + g
-        w = w - rate * (g + momentum * v if nesterov else v)
-
-    Keras' own SGD keeps the rate inside v and decouples the decay: another algorithm as soon as the rate changes.
-    """
-
-    def __init__(
-        self,
-        learning_rate: float = 0.1,
-        momentum: float = 0.9,
-        nesterov: bool = False,
-        coupled_decay: float = 0.0,
-        name: str = "sgd",
-        **kwargs,
-    ) -> None:
-        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        self.momentum = momentum
-        self.nesterov = nesterov
-        self.coupled_decay = coupled_decay
-
-    def build(self, variables: Sequence[keras.Variable]) -> None:
-        """Make a velocity for every variable."""
-        if self.built:
-            return
-        super().build(variables)
-        self.velocities = self.add_optimizer_variables(variables, "velocity")
-
-    def update_step(self, gradient, variable, learning_rate) -> None:
-        """One variable's step."""
-        rate = ops.cast(learning_rate, variable.dtype)
-        gradient = ops.cast(gradient, variable.dtype)
-        velocity = self.velocities[self._get_variable_index(variable)]
-        if self.coupled_decay and self._use_weight_decay(variable):
-            gradient = ops.add(gradient, ops.multiply(variable, ops.cast(self.coupled_decay, variable.dtype)))
-        momentum = ops.cast(self.momentum, variable.dtype)
-        new_velocity = ops.add(ops.multiply(velocity, momentum), gradient)
-        self.assign(velocity, new_velocity)
-        step = ops.add(gradient, ops.multiply(new_velocity, momentum)) if self.nesterov else new_velocity
-        self.assign_sub(variable, ops.multiply(step, rate))
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        own = {"momentum": self.momentum, "nesterov": self.nesterov, "coupled_decay": self.coupled_decay}
-        return {**super().get_config(), **own}

@@ -16,7 +16,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_imagenet.models import graph as macs
+from keras_imagenet.models import graph
+
+Forward = Callable[[list[tf.Tensor], list[tf.Tensor], tf.Tensor], tuple[tf.Tensor, list[tf.Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -38,19 +40,23 @@ class Segment:
         return [layer for layer in dict.fromkeys(node.operation for node in self.nodes) if hasattr(layer, "variables")]
 
 
-def checkpointed(network: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The network's training pass, from images to logits, that recomputes.
+def checkpointed(network: keras.Model) -> Forward:
+    """The network's training pass, (weights, rest, images) -> logits and the rest afterwards, that recomputes.
 
-    network: a flat functional one. Outputs, gradients and new statistics are those of `network(images, training=True)`,
-    up to rounding. Call it inside a tf.function: executed eagerly, a tape holds on to what this is to let go.
+    network: a flat functional one. Outputs, gradients and what changes of the rest are those of `stateless_call`, up to
+    rounding. Call it inside a tf.function: executed eagerly, a tape holds on to what this is to let go.
     """
     parts = segments(network)
 
-    def forward(images: tf.Tensor) -> tf.Tensor:
+    def forward(
+        weights: list[tf.Tensor], rest: list[tf.Tensor], images: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        variables = [*network.trainable_variables, *network.non_trainable_variables]
+        values = {id(variable): value for variable, value in zip(variables, [*weights, *rest], strict=True)}
         tensors = [images]
         for segment in parts:
-            tensors = _run(segment, tensors)
-        return tensors[0]
+            tensors = _run(segment, tensors, values)
+        return tensors[0], [values[id(variable)] for variable in network.non_trainable_variables]
 
     return forward
 
@@ -69,7 +75,7 @@ def segments(network: keras.Model) -> list[Segment]:
 
 def _pieces(network: keras.Model) -> list[Segment]:
     """The graph in order, cut wherever it can be."""
-    nodes = [node for node in macs.nodes(network) if node.parent_nodes]
+    nodes = [node for node in graph.nodes(network) if node.parent_nodes]
     last_use = {id(tensor): place for place, node in enumerate(nodes) for tensor in node.input_tensors}
     last_use |= {id(tensor): len(nodes) for tensor in network.outputs}
     pieces: list[Segment] = []
@@ -107,24 +113,25 @@ def _elements(tensor: keras.KerasTensor) -> int:
     return math.prod(tensor.shape[1:])
 
 
-def _run(segment: Segment, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Call a segment, advance its statistics and seeds, and forget what it computed between."""
-    trained = [variable for layer in segment.layers for variable in layer.trainable_variables]
-    state = [variable for layer in segment.layers for variable in layer.non_trainable_variables]
-    watched = len(inputs) + len(trained)
-    advanced: list[int] = []
+def _run(segment: Segment, inputs: Sequence[tf.Tensor], values: dict[int, tf.Tensor]) -> list[tf.Tensor]:
+    """What a segment answers; what is computed between is forgotten. `values`, by variable, move on with it."""
+    learned = [variable for layer in segment.layers for variable in layer.trainable_variables]
+    rest = [variable for layer in segment.layers for variable in layer.non_trainable_variables]
+    arguments = [*inputs, *(values[id(variable)] for variable in (*learned, *rest))]
+    watched = len(inputs) + len(learned)
+    moved: list[int] = []
 
     def call(arguments: Sequence[tf.Tensor]) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-        values = arguments[len(inputs) :]
-        with keras.StatelessScope(list(zip([*trained, *state], values, strict=True))) as scope:
+        held = list(zip([*learned, *rest], arguments[len(inputs) :], strict=True))
+        with keras.StatelessScope(held) as scope:
             outputs = _computed(segment, arguments[: len(inputs)])
-        return outputs, [scope.get_current_value(variable) for variable in state]
+        return outputs, [scope.get_current_value(variable) for variable in rest]
 
     @tf.custom_gradient
     def run(*arguments: tf.Tensor) -> tuple[list[tf.Tensor], Callable]:
-        outputs, new_state = call(arguments)
-        advanced[:] = [
-            i for i, (new, old) in enumerate(zip(new_state, arguments[watched:], strict=True)) if new is not old
+        outputs, after = call(arguments)
+        moved[:] = [
+            place for place, (new, old) in enumerate(zip(after, arguments[watched:], strict=True)) if new is not old
         ]
 
         def gradients(*upstream: tf.Tensor) -> list[tf.Tensor | None]:
@@ -136,13 +143,13 @@ def _run(segment: Segment, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
                 tape.watch(again[:watched])
                 recomputed, _ = call(again)
             found = tape.gradient(recomputed, again[:watched], output_gradients=list(upstream))
-            return [*found, *[None] * len(state)]
+            return [*found, *[None] * len(rest)]
 
-        return [*outputs, *(new_state[i] for i in advanced)], gradients
+        return [*outputs, *(after[place] for place in moved)], gradients
 
-    results = run(*inputs, *(tf.convert_to_tensor(variable.value) for variable in (*trained, *state)))
-    for index, value in zip(advanced, results[len(segment.outputs) :], strict=True):
-        state[index].assign(value)
+    results = run(*arguments)
+    for place, value in zip(moved, results[len(segment.outputs) :], strict=True):
+        values[id(rest[place])] = value
     return list(results[: len(segment.outputs)])
 
 

@@ -68,9 +68,11 @@ def wanted(photos: Path) -> dict[str, list[str]]:
     }
 
 
-def opened(photos: Path, kind: str, strategy: tf.distribute.Strategy, threads: int = 2, step: int = 0) -> Stream:
+def opened(
+    photos: Path, kind: str, strategy: tf.distribute.Strategy, threads: int = 2, step: int = 0, size: int = BATCH
+) -> Stream:
     source = open_source(FolderSource(name="folder", directory=photos)).train
-    options = {"batch_size": BATCH, "threads": threads, "report": pytest.fail}
+    options = {"batch_size": size, "threads": threads, "report": pytest.fail}
     if kind == "evaluation":
         stream = pipeline.evaluation_stream(source, Preset(size=(48, 64)), strategy, **options)
         stream.seek(step)
@@ -119,7 +121,7 @@ def test_workers_change_no_byte(photos: Path, wanted: dict, kind: str) -> None:
 
 
 def test_replicas_change_no_byte(photos: Path, wanted: dict) -> None:
-    """A MirroredStrategy over two logical CPUs, in a process of its own."""
+    """A MirroredStrategy over two logical CPUs, in a process of its own; what they cannot share in evaluation is padded."""
     program = f"""
 import json
 from keras_imagenet import runtime
@@ -127,11 +129,13 @@ from keras_imagenet.settings import RuntimeSettings
 strategy = runtime.start(RuntimeSettings(logical_cpus=2), None)
 assert strategy.num_replicas_in_sync == 2
 {PARTS.format(tests=str(Path(__file__).parent), photos=str(photos))}
+uneven = test.opened(Path({str(photos)!r}), "evaluation", strategy, size=test.BATCH - 1)
+found["uneven"] = [local(batch) for batch in test.batches(uneven)]
 print(json.dumps({{kind: [test.checksum(parts) for parts in found[kind]] for kind in found}}))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == wanted
+    assert json.loads(done.stdout) == {**wanted, "uneven": wanted["evaluation"]}
 
 
 @pytest.mark.slow

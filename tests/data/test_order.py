@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_imagenet.data import order
-from keras_imagenet.errors import SettingsError
 
 
 @settings(max_examples=60, deadline=None)
@@ -129,15 +128,6 @@ def test_as_many_epochs_as_repeats_show_every_example_so_often():
     assert np.array_equal(np.bincount(np.concatenate([plan.indices for plan in plans])), np.full(100, 3))
     first_epoch = np.concatenate([plan.indices for plan in plans])[:100]
     assert 33 <= len(set(first_epoch.tolist())) <= 40
-
-
-def test_an_indivisible_batch_is_named():
-    with pytest.raises(
-        SettingsError, match=r"train.batch_size = 10: must be divisible by the number of replicas \(4\)"
-    ):
-        order.training_plan(0, 10, 100, 0, replica=1, replicas=4)
-    with pytest.raises(SettingsError, match=r"train.batch_size = 10: must be divisible by train.repeats \(3\)"):
-        order.training_plan(0, 10, 100, 0, repeats=3)
 
 
 def test_seeking_takes_constant_time():

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from keras_imagenet.data.sheet import draw_first_batch
@@ -58,10 +57,18 @@ def test_a_limit_says_that_it_looked_at_some(settings):
 
 def test_the_sheet_shows_the_readable_images_of_the_first_batch(settings, tmp_path):
     splits = open_source(settings.data.source)
-    draw_first_batch(settings, splits, tf.distribute.get_strategy(), tmp_path / "sheet.png", threads=1)
+    draw_first_batch(settings, splits, tmp_path / "sheet.png", threads=1)
     with Image.open(tmp_path / "sheet.png") as image:
         assert image.size[0] > 1000
     with pytest.raises(
         SettingsError, match=r"--output .*sheet.docx: cannot be written: Format 'docx' is not supported"
     ):
-        draw_first_batch(settings, splits, tf.distribute.get_strategy(), Path(tmp_path / "sheet.docx"), threads=1)
+        draw_first_batch(settings, splits, Path(tmp_path / "sheet.docx"), threads=1)
+
+
+def test_a_sheet_is_drawn_whatever_batch_mixing_and_replicas_could_share(command, tmp_path):
+    words = ["--runtime.logical_cpus", "2", "--train.batch_size", "7", "--augment.mixing", "{mixup: 0.2}"]
+    done = command("data", *words, "--output", tmp_path / "sheet.png")
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "sheet.png") as image:
+        assert image.size[0] > 1000

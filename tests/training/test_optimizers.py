@@ -1,48 +1,82 @@
-"""Optimizers against their formulas, written out in NumPy."""
+"""Optimizers against their formulas, written out in NumPy, in float64."""
+
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_imagenet.models import mlp_mixer, swin, vit
+from keras_imagenet.preset import Preset
 from keras_imagenet.settings.training import AdamSettings, SGDSettings
-from keras_imagenet.training import optimizers
+from keras_imagenet.training import objectives, optimizers, step
+from keras_imagenet.training import state as states
+from keras_imagenet.training.optimizers import Optimizer
+
+KERNEL, BIAS = np.array([[1.0, -2.0], [0.5, 2.0]]), np.array([3.0, 4.0])
+RATES = (0.1, 0.01, 0.2, 0.05)
 
 
 def weights() -> tuple[keras.Variable, keras.Variable]:
-    return keras.Variable([[1.0, -2.0], [0.5, 2.0]], name="kernel"), keras.Variable([3.0, 4.0], name="bias")
+    return keras.Variable(KERNEL, name="kernel"), keras.Variable(BIAS, name="bias")
 
 
-def descend(optimizer: keras.Optimizer, variables, rates) -> list[np.ndarray]:
-    for step, rate in enumerate(rates):
-        optimizer.learning_rate.assign(rate)
-        gradients = [np.full(variable.shape, 0.5 + step, np.float32) for variable in variables]
-        optimizer.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients], variables)
-    return [variable.numpy() for variable in variables]
+def gradient_of(number: int, shape: Sequence[int]) -> np.ndarray:
+    """That of update `number`, from 0: of both signs, and of another size each time."""
+    return np.random.default_rng(number).normal(0.5, 1 + number, size=shape)
+
+
+def descend(optimizer: Optimizer, rates: Sequence[float] = RATES, gradients=gradient_of) -> list[np.ndarray]:
+    """Kernel and bias after an update at each rate."""
+    values = [tf.constant(KERNEL), tf.constant(BIAS)]
+    slots = [tuple(tf.zeros_like(value) for _ in optimizer.rule.slots) for value in values]
+    for number, rate in enumerate(rates):
+        found = [tf.constant(gradients(number, value.shape)) for value in values]
+        values, slots = optimizer.update(values, found, slots, tf.constant(rate), tf.constant(number + 1))
+    return [value.numpy() for value in values]
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_sgd_keeps_the_rate_out_of_the_velocity_and_the_decay_in_the_gradient(nesterov: bool) -> None:
-    """The rate changes between steps, where Keras' own SGD and torch's part ways."""
-    variables = weights()
+    """torch.optim.SGD, spelled out. The rate changes between steps, where Keras' own SGD and torch's part ways."""
     settings = SGDSettings(momentum=0.9, nesterov=nesterov, weight_decay=0.01)
-    found = descend(optimizers.build(settings, variables), variables, rates := [0.1, 0.01, 0.2])
-    for value, start, decay in zip(found, ([[1.0, -2.0], [0.5, 2.0]], [3.0, 4.0]), (0.01, 0.0), strict=True):
-        w, v = np.array(start), 0.0
-        for step, rate in enumerate(rates):
-            g = 0.5 + step + decay * w
+    found = descend(optimizers.build(settings, weights()))
+    for value, w, decay in zip(found, (KERNEL, BIAS), (0.01, 0.0), strict=True):
+        v = np.zeros_like(w)
+        for number, rate in enumerate(RATES):
+            g = gradient_of(number, w.shape) + decay * w
             v = 0.9 * v + g
             w = w - rate * (g + 0.9 * v if nesterov else v)
         np.testing.assert_allclose(value, w, rtol=1e-6)
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_adamw_is_keras_form_which_is_torch_s_with_another_epsilon(decay: float) -> None:
+    """Epsilon stands inside the bias correction: beside the corrected root it is epsilon / sqrt(1 - beta_2 ** t)."""
+    beta_1, beta_2, epsilon = 0.8, 0.95, 0.1
+    settings = AdamSettings(name="adamw", beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, weight_decay=decay)
+    found = descend(optimizers.build(settings, weights()))
+    for value, start, own in zip(found, (KERNEL, BIAS), (decay, 0.0), strict=True):
+        ours = theirs = start
+        m, v = np.zeros_like(start), np.zeros_like(start)
+        for t, rate in enumerate(RATES, start=1):
+            g = gradient_of(t - 1, start.shape)
+            m, v = beta_1 * m + (1 - beta_1) * g, beta_2 * v + (1 - beta_2) * g**2
+            corrected = rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+            ours = ours * (1 - rate * own) - corrected * m / (np.sqrt(v) + epsilon)
+            theirs = theirs * (1 - rate * own)  # as torch.optim.AdamW writes it
+            root = np.sqrt(v / (1 - beta_2**t)) + epsilon / np.sqrt(1 - beta_2**t)
+            theirs = theirs - rate * (m / (1 - beta_1**t)) / root
+        np.testing.assert_allclose(value, ours, rtol=1e-6)
+        np.testing.assert_allclose(value, theirs, rtol=1e-6)
+
+
 def test_adamw_decays_kernels_by_rate_times_weight_decay_and_spares_biases() -> None:
-    variables = weights()
-    optimizer = optimizers.build(AdamSettings(name="adamw", weight_decay=0.1), variables)
-    optimizer.learning_rate.assign(0.01)
-    optimizer.apply([keras.ops.zeros_like(variable) for variable in variables], variables)
-    np.testing.assert_allclose(variables[0].numpy(), np.array([[1.0, -2.0], [0.5, 2.0]]) * (1 - 0.01 * 0.1), rtol=1e-6)
-    np.testing.assert_array_equal(variables[1].numpy(), [3.0, 4.0])
+    optimizer = optimizers.build(AdamSettings(name="adamw", weight_decay=0.1), weights())
+    kernel, bias = descend(optimizer, [0.01], lambda number, shape: np.zeros(shape))
+    np.testing.assert_allclose(kernel, KERNEL * (1 - 0.01 * 0.1), rtol=1e-6)
+    np.testing.assert_array_equal(bias, BIAS)
 
 
 def test_decay_norm_and_bias_spares_nothing() -> None:
@@ -79,53 +113,48 @@ def test_positions_and_tokens_are_spared_unless_asked_for(module, variant, names
 
 
 def test_clipping_scales_all_gradients_together_before_the_decay() -> None:
-    variables = weights()
-    settings = SGDSettings(learning_rate=1.0, momentum=0.0)
-    found = descend(optimizers.build(settings, variables, clip_norm=0.5), variables, [1.0])
-    # Six entries of 0.5 have norm sqrt(1.5), which becomes 0.5.
-    np.testing.assert_allclose(found[1], np.array([3.0, 4.0]) - 0.25 / np.sqrt(1.5), rtol=1e-6)
+    """A step on one image of ones: each of the two logits' gradients is half, of the kernel's four weights and the bias'."""
+    images = keras.Input((2, 1, 1))
+    logits = keras.layers.Dense(2, kernel_initializer="zeros", bias_initializer="zeros")
+    network = keras.Model(images, logits(keras.layers.Flatten()(images)))
+    logits.kernel.assign([[8.0, 8.0], [8.0, 8.0]])
+    optimizer = optimizers.build(SGDSettings(momentum=0.0, weight_decay=0.25), network.trainable_variables)
+    state = states.start(network, optimizer, "float32")
+    objective = objectives.Objective(Preset(size=(2, 1), channels=1, mean=(0.0,), std=(1.0,)), 2)
+    one_step = step.build(state, objective, optimizer, tf.distribute.get_strategy(), step.Plan(1, clip_norm=0.5))
+    batch = {"images": tf.fill([1, 2, 1, 1], 255), "labels": tf.zeros([1], tf.int32), "weights": tf.ones([1])}
+    one_step(batch, tf.constant(1.0, tf.float64), tf.constant(0, tf.int64))
+    # Six entries of 0.5 have norm sqrt(1.5), which becomes 0.5; the decay of 2 comes on top.
+    size = 0.25 / np.sqrt(1.5)
+    np.testing.assert_allclose(logits.bias, [size, -size], rtol=1e-5)
+    np.testing.assert_allclose(logits.kernel, np.tile([6 + size, 6 - size], (2, 1)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])
 def test_rate_factors_slow_a_variable_s_steps(name: str) -> None:
-    """Ten steps at a tenth of the rate, where the gradient stays the same and nothing decays."""
-    found = {}
-    for factor in (1.0, 0.1):
-        variables = weights()
-        settings = SGDSettings(momentum=0.0) if name == "sgd" else AdamSettings(name="adam")
-        factors = {variable.path: factor if variable.name == "kernel" else 1.0 for variable in variables}
-        optimizer = optimizers.build(settings, variables, rate_factors=factors)
-        optimizer.learning_rate.assign(0.01)
-        optimizer.apply([keras.ops.ones_like(variable) for variable in variables], variables)
-        found[factor] = [
-            start - variable.numpy()
-            for start, variable in zip(([[1.0, -2.0], [0.5, 2.0]], [3.0, 4.0]), variables, strict=True)
-        ]
-    np.testing.assert_allclose(found[0.1][0] * 10, found[1.0][0], rtol=1e-4)
-    np.testing.assert_array_equal(found[0.1][1], found[1.0][1])
+    """To a tenth, where nothing decays; the other variable's stay as they are."""
+    settings = SGDSettings() if name == "sgd" else AdamSettings(name="adam")
+    slow = {variable.path: 0.1 for variable in weights() if variable.name == "kernel"}
+    kernel, bias = descend(optimizers.build(settings, weights()))
+    slowed, same = descend(optimizers.build(settings, weights(), rate_factors=slow))
+    np.testing.assert_allclose((KERNEL - slowed) * 10, KERNEL - kernel, rtol=1e-6)
+    np.testing.assert_array_equal(same, bias)
 
 
 def test_rate_factors_slow_adamw_s_decay_too() -> None:
     """A layer at a tenth of the rate is decayed by a tenth (arXiv:2106.08254 as timm trains it); biases by nothing."""
-    variables = weights()
-    factors = {variable.path: 0.1 for variable in variables}
+    factors = {variable.path: 0.1 for variable in weights()}
     settings = AdamSettings(name="adamw", weight_decay=0.5)
-    optimizer = optimizers.build(settings, variables, rate_factors=factors)
-    optimizer.learning_rate.assign(0.01)
-    optimizer.apply([keras.ops.zeros_like(variable) for variable in variables], variables)
-    decayed = np.array([[1.0, -2.0], [0.5, 2.0]]) * (1 - 0.1 * 0.01 * 0.5)
-    np.testing.assert_allclose(variables[0].numpy(), decayed, rtol=1e-6)
-    np.testing.assert_array_equal(variables[1].numpy(), [3.0, 4.0])
+    optimizer = optimizers.build(settings, weights(), rate_factors=factors)
+    kernel, bias = descend(optimizer, [0.01], lambda number, shape: np.zeros(shape))
+    np.testing.assert_allclose(kernel, KERNEL * (1 - 0.1 * 0.01 * 0.5), rtol=1e-6)
+    np.testing.assert_array_equal(bias, BIAS)
 
 
 def test_rate_factors_of_one_change_nothing() -> None:
-    """Adam's moments, decay and clipping come to the same numbers as without factors."""
-    found = {}
-    for factors in (None, 1.0):
-        variables = weights()
-        by_path = factors and {variable.path: factors for variable in variables}
-        settings = AdamSettings(name="adamw", weight_decay=0.5)
-        optimizer = optimizers.build(settings, variables, clip_norm=1.0, rate_factors=by_path)
-        found[factors] = descend(optimizer, variables, [0.1, 0.01])
-    for plain, slowed in zip(found[None], found[1.0], strict=True):
-        np.testing.assert_allclose(slowed, plain, rtol=1e-6)
+    """Adam's moments and decay come to the same numbers as without factors."""
+    settings = AdamSettings(name="adamw", weight_decay=0.5)
+    factors = {variable.path: 1.0 for variable in weights()}
+    plain = descend(optimizers.build(settings, weights()))
+    for one, other in zip(plain, descend(optimizers.build(settings, weights(), rate_factors=factors)), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -5,7 +5,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet.preset import Preset
-from keras_imagenet.training.trainer import Trainer
+from keras_imagenet.settings import SGDSettings
+from keras_imagenet.training import optimizers
+from keras_imagenet.training import state as states
+from keras_imagenet.training import step as steps
+from keras_imagenet.training.objectives import Objective
 
 
 def step(rows: list[int], weights: list[float], **options) -> tuple[np.ndarray, np.ndarray]:
@@ -15,12 +19,15 @@ def step(rows: list[int], weights: list[float], **options) -> tuple[np.ndarray, 
     inputs = keras.Input((2, 2, 3))
     logits = keras.layers.Dense(3, kernel_initializer="zeros")(keras.layers.Flatten()(inputs))
     preset = Preset(size=(2, 2), mean=(0, 0, 0), std=(1, 1, 1))
-    trainer = Trainer(keras.Model(inputs, logits), preset, schedule=lambda step: 1.0, **options)
-    trainer.compile(keras.optimizers.SGD())
+    network = keras.Model(inputs, logits)
+    optimizer = optimizers.build(SGDSettings(momentum=0.0), network.trainable_variables)
+    state = states.start(network, optimizer, "float32")
+    objective, plan = Objective(preset, 3, **options), steps.Plan(len(rows))
+    one_step = steps.build(state, objective, optimizer, tf.distribute.get_strategy(), plan)
     labels = tf.constant(np.array([0, 1, 2, 1])[rows], tf.int32)
     batch = {"images": tf.constant(images), "labels": labels, "weights": tf.constant(weights, tf.float32)}
-    trainer.make_train_function()(iter([batch]))
-    return trainer.network.trainable_variables[0].numpy(), trainer.sums.numpy()
+    one_step(batch, tf.constant(1.0, tf.float64), tf.constant(0, tf.int64))
+    return network.trainable_variables[0].numpy(), state.sums.numpy()
 
 
 def test_the_mean_loss_is_over_the_examples_that_count() -> None:

@@ -1,17 +1,71 @@
-"""Losses on logits, a number an example, and the weights of classes in them."""
+"""What a step minimises: losses on logits, a number an example, and the weights of classes in them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
 from keras_imagenet.data.balance import counts_of
+from keras_imagenet.data.images.normalise import normalise
 from keras_imagenet.data.sources import Source
 from keras_imagenet.errors import SettingsError, nearest
+from keras_imagenet.evaluation import correct
+from keras_imagenet.preset import Preset
 from keras_imagenet.settings.training import LossSettings
 
 EFFECTIVE_BETA = 0.999
+
+Batch = Mapping[str, tf.Tensor]
+Mix = Callable[[tf.Tensor, tf.Tensor, Batch], tuple[tf.Tensor, tf.Tensor]]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """From a batch of images to what the network is given, and from its logits to what is minimised.
+
+    mix: acts on normalised images and targets. consistency: the weight of the Jensen-Shannon divergence between the
+    answers to an image and to two more views of it; 0 for none. class_weights: float32 [classes].
+    """
+
+    preset: Preset
+    classes: int
+    label_smoothing: float = 0.0
+    class_weights: np.ndarray | None = None
+    mix: Mix | None = None
+    consistency: float = 0.0
+
+    def inputs(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        """Normalised images float32 [rows, height, width, channels] and targets float32 [rows, classes].
+
+        batch: images of pixels 0-255, labels int [rows], what `mix` wants, and for consistency views [rows, 2, ...]; then
+        images are three times as many: all, one more of each, and another, in one batch for the batch norms.
+        """
+        targets = smooth(batch["labels"], self.classes, self.label_smoothing)
+        images = normalise(batch["images"], self.preset)
+        if self.mix is not None:
+            images, targets = self.mix(images, targets, batch)
+        if self.consistency:
+            views = normalise(batch["views"], self.preset)
+            images = tf.concat((images, *tf.unstack(views, axis=1)), axis=0)
+        return images, targets
+
+    def sums(self, batch: Batch, targets: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Sums over rows that count of loss, top-1, top-5 and examples, [4]; and the first of them, which is minimised.
+
+        batch: labels int [rows], weights float [rows], which rows count 0 to 1 times in the loss.
+        """
+        logits, *others = tf.split(logits, 3 if self.consistency else 1)
+        weights = tf.cast(batch["weights"], logits.dtype)
+        losses = cross_entropy(tf.cast(targets, logits.dtype), logits, self.class_weights)
+        if self.consistency:
+            losses += self.consistency * jensen_shannon((logits, *others))
+        # A row that does not count may hold anything; 0 times an infinity would not be 0.
+        loss = tf.reduce_sum(tf.where(weights > 0, losses * weights, 0))
+        counts = tf.cast(weights > 0, logits.dtype)
+        right = [tf.reduce_sum(tf.cast(correct(batch["labels"], logits, k), logits.dtype) * counts) for k in (1, 5)]
+        return tf.stack([loss, *right, tf.reduce_sum(counts)]), loss
 
 
 def smooth(labels: tf.Tensor, classes: int, label_smoothing: float) -> tf.Tensor:
@@ -31,7 +85,7 @@ def cross_entropy(targets: tf.Tensor, logits: tf.Tensor, class_weights: np.ndarr
     """
     if class_weights is None:
         return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-    weighted = targets * tf.constant(class_weights)
+    weighted = targets * tf.cast(class_weights, targets.dtype)
     # The gradient of TensorFlow's function is that of the formula only where a row of targets adds up to 1.
     total = tf.reduce_sum(weighted, axis=1, keepdims=True)
     return total[:, 0] * tf.nn.softmax_cross_entropy_with_logits(weighted / total, logits)

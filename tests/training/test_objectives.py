@@ -11,7 +11,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from keras_imagenet.data.sources import Source
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.settings import LossSettings
-from keras_imagenet.training import losses
+from keras_imagenet.training import objectives
 
 GOLDEN = Path(__file__).parent.parent / "golden/losses.npz"
 NAMES = ("rose", "tulip", "daisy")
@@ -22,7 +22,7 @@ def source(labels: list[int]) -> Source:
 
 
 def weights(labels: list[int], **settings) -> np.ndarray | None:
-    return losses.class_weights(LossSettings(**settings), source(labels))
+    return objectives.class_weights(LossSettings(**settings), source(labels))
 
 
 def test_the_weighted_loss_and_its_gradient_are_pytorchs() -> None:
@@ -31,7 +31,7 @@ def test_the_weighted_loss_and_its_gradient_are_pytorchs() -> None:
     logits = tf.constant(golden["logits"])
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        found = losses.cross_entropy(tf.constant(golden["targets"]), logits, golden["weights"])
+        found = objectives.cross_entropy(tf.constant(golden["targets"]), logits, golden["weights"])
     np.testing.assert_allclose(found, golden["losses"], rtol=1e-5)
     np.testing.assert_allclose(tape.gradient(found, logits), golden["gradient"], rtol=1e-5, atol=1e-6)
 
@@ -41,15 +41,15 @@ def test_the_jensen_shannon_loss_and_its_gradient_are_timms() -> None:
     logits = tf.constant(golden["logits"])
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        found = tf.reduce_mean(losses.jensen_shannon(tf.split(logits, 3)))
+        found = tf.reduce_mean(objectives.jensen_shannon(tf.split(logits, 3)))
     np.testing.assert_allclose(found, golden["jsd"], rtol=1e-5)
     np.testing.assert_allclose(tape.gradient(found, logits), golden["jsd_gradient"], rtol=1e-4, atol=1e-6)
 
 
 def test_answers_that_agree_have_no_divergence() -> None:
     logits = tf.constant([[1.0, -200.0, 30.0], [0.0, 0.0, 0.0]])
-    np.testing.assert_allclose(losses.jensen_shannon([logits, logits, logits]), [0, 0], atol=1e-6)
-    np.testing.assert_allclose(losses.jensen_shannon([[[0.0, 500.0]], [[500.0, 0.0]]]), [np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(objectives.jensen_shannon([logits, logits, logits]), [0, 0], atol=1e-6)
+    np.testing.assert_allclose(objectives.jensen_shannon([[[0.0, 500.0]], [[500.0, 0.0]]]), [np.log(2)], rtol=1e-6)
 
 
 def test_balanced_weights_are_scikit_learns() -> None:

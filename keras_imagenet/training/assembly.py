@@ -1,0 +1,205 @@
+"""What a run is made of before its first step: network, objective, optimizer, length and data, checked against each other."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+
+import keras
+import tensorflow as tf
+
+from keras_imagenet import runtime
+from keras_imagenet.console import Console
+from keras_imagenet.data import mixing, pipeline, sources
+from keras_imagenet.data.batches import Batches, EpochEnd
+from keras_imagenet.data.sources import Source
+from keras_imagenet.data.stream import Stream
+from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.models import assembly as networks
+from keras_imagenet.models import freezing
+from keras_imagenet.models.weights import Origin
+from keras_imagenet.models.weights.fitting import Fitted
+from keras_imagenet.preset import Preset
+from keras_imagenet.settings import Settings
+from keras_imagenet.training import fused_norm, objectives, optimizers, recomputation, schedules
+from keras_imagenet.training import state as states
+from keras_imagenet.training import step as steps
+from keras_imagenet.training.state import State
+
+
+@dataclass(frozen=True)
+class Course:
+    """How long a run is: batches, epochs in passes over so many examples."""
+
+    batches: Batches
+    epochs: float | Fraction
+    examples: int
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run."""
+        return self.batches.steps(self.epochs, self.examples)
+
+    def epoch_ends(self, after: int = 0) -> Iterator[EpochEnd]:
+        """(epoch, step) at which each epoch is over that is not over after so many steps; the last is the run's end."""
+        return self.batches.epoch_ends(self.epochs, self.examples, after)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run is made of.
+
+    evaluated: the network at evaluation's size, of weights of the same shapes; most often the state's own. step: makes a
+    step, see `training.step`. compiled: whether XLA compiles it, and why or why not.
+    """
+
+    settings: Settings
+    preset: Preset
+    training: Source
+    validation: Source | None
+    strategy: tf.distribute.Strategy
+    course: Course
+    schedule: schedules.Schedule
+    state: State
+    evaluated: keras.Model
+    objective: objectives.Objective
+    optimizer: optimizers.Optimizer
+    step: Callable[[steps.Batch, tf.Tensor, tf.Tensor], None]
+    compiled: runtime.Compiled
+    started_from: str
+
+
+def assemble(settings: Settings, splits: sources.Splits, strategy: tf.distribute.Strategy) -> Run:
+    """Everything of a run, checked against data and devices. Raises SettingsError or DataError."""
+    training = splits.train
+    if training is None or len(training) == 0:
+        raise DataError(
+            "data.source: there are no training examples, only a validation split; `keras-imagenet evaluate` measures on it"
+        )
+    _require_validation(settings, splits.validation)
+    course = _course(settings, strategy, len(training))
+    origin = networks.origin_of(settings)
+    preset = networks.preset_of(settings, origin)
+    objective = _objective(settings, preset, training)
+    with strategy.scope():
+        network, fitted = networks.build(settings, preset, origin, training.classes)
+        evaluated = networks.at_evaluation_size(network, settings, preset, origin)
+        optimizer = _optimizer(settings, network)
+        state = states.start(network, optimizer, settings.runtime.precision)
+    fused_norm.fuse(network)
+    compiled = runtime.compiled(settings, steps.communicates(network, strategy))
+    plan = steps.Plan(course.batches.size, course.batches.accumulate, settings.train.clip_norm, compiled.on)
+    forward = recomputation.checkpointed(network) if settings.train.gradient_checkpointing else None
+    return Run(
+        settings=settings,
+        preset=preset,
+        training=training,
+        validation=splits.validation,
+        strategy=strategy,
+        course=course,
+        schedule=schedules.build(
+            settings.schedule,
+            settings.optimizer.learning_rate,
+            batch_size=course.batches.size,
+            steps_per_epoch=len(training) / course.batches.size,
+            total_steps=course.steps,
+        ),
+        state=state,
+        evaluated=evaluated,
+        objective=objective,
+        optimizer=optimizer,
+        step=steps.build(state, objective, optimizer, strategy, plan, forward),
+        compiled=compiled,
+        started_from=_started_from(origin, fitted),
+    )
+
+
+def open_data(run: Run, console: Console) -> tuple[Stream, Stream | None]:
+    """Training batches from where the run's state stands, and validation's."""
+    settings, threads = run.settings, runtime.threads(run.settings.runtime)
+    report = partial(_report_unreadable, settings.data.source.unreadable, console)
+    batches = pipeline.training_stream(
+        run.training,
+        run.preset,
+        settings.augment,
+        run.strategy,
+        batch_size=settings.train.batch_size,
+        seed=settings.runtime.seed,
+        threads=threads,
+        report=report,
+        repeats=settings.train.repeats,
+        balance=settings.train.balance,
+        first_step=run.state.step,
+        unreadable=run.state.unreadable,
+    )
+    if run.validation is None:
+        return batches, None
+    batch_size = settings.train.evaluation_batch_size or settings.train.batch_size
+    return batches, pipeline.evaluation_stream(
+        run.validation, run.preset.evaluation, run.strategy, batch_size=batch_size, threads=threads, report=report
+    )
+
+
+def _require_validation(settings: Settings, validation: Source | None) -> None:
+    """Raise SettingsError for what compares validation's results where there are none."""
+    if validation is None:
+        for key in [
+            key
+            for key, asked in (("keep", settings.train.keep == "best"), ("patience", settings.train.patience))
+            if asked
+        ]:
+            raise SettingsError(
+                f"train.{key} = {getattr(settings.train, key)}: needs validation examples, and there are none; "
+                "data.source.validation_fraction holds some out"
+            )
+
+
+def _course(settings: Settings, strategy: tf.distribute.Strategy, examples: int) -> Course:
+    train = settings.train
+    batches = Batches(
+        train.batch_size,
+        replicas=strategy.num_replicas_in_sync,
+        repeats=train.repeats,
+        accumulate=train.accumulate,
+        mixed=settings.augment.mixing is not None,
+    )
+    return Course(batches, train.length_in_epochs or batches.epochs(train.steps, examples), examples)
+
+
+def _objective(settings: Settings, preset: Preset, training: Source) -> objectives.Objective:
+    augmix = settings.augment.augmix
+    return objectives.Objective(
+        preset,
+        len(training.classes),
+        label_smoothing=settings.loss.label_smoothing,
+        class_weights=objectives.class_weights(settings.loss, training),
+        mix=mixing.on_device(settings.augment),
+        consistency=augmix.consistency if augmix else 0.0,
+    )
+
+
+def _optimizer(settings: Settings, network: keras.Model) -> optimizers.Optimizer:
+    factor = settings.optimizer.depth_factor
+    factors = freezing.depth_factors(network, factor) if factor < 1 else None
+    return optimizers.build(settings.optimizer, network.trainable_variables, factors)
+
+
+def _started_from(origin: Origin | None, fitted: Fitted | None) -> str:
+    """What the network's weights were before the first step, in words."""
+    if origin is None or fitted is None:
+        return "fresh"
+    changes = {
+        "a new head": fitted.new_head,
+        "an adapted stem": fitted.channels,
+        "interpolated positions": fitted.positions,
+    }
+    made = [what for what, done in changes.items() if done]
+    return f"from {origin.location or 'keras.applications'} ({origin.origin})" + (
+        f" with {', '.join(made)}" if made else ""
+    )
+
+
+def _report_unreadable(policy: str, console: Console, name: str, reason: str) -> None:
+    if policy == "stop":
+        raise DataError(f"{name}: {reason}; data.source.unreadable skip leaves such images out")
+    console.say(f"left out: {name}: {reason}")

@@ -1,0 +1,99 @@
+"""Where a run stands, in one value: what every step changes on the devices, and what is counted beside them.
+
+It is saved and restored whole (`training.checkpoints`). history.csv, metrics.json and model.keras are written from it and
+never read back into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_imagenet.training.optimizers import Optimizer
+
+Row = dict[str, Any]
+"""A row of history.csv: an epoch's figures by column."""
+
+SUMS = ("loss", "top1", "top5", "examples")
+FIRST_LOSS_SCALE = 2.0**15
+"""What float16's losses are multiplied by at first, as in keras.optimizers.LossScaleOptimizer."""
+
+
+@dataclass
+class State:
+    """Where a run stands.
+
+    network: its weights, moving statistics and the seeds of its random layers. slots: for each trainable weight, what the
+    optimizer's rule keeps. sums: float64 [4] over the epoch's examples so far, by SUMS. scaling: for float16 the loss
+    scale, steps since it last changed, and updates that were left out; float32 [3].
+    step: optimizer steps made; the one counter. rows: of history.csv. seconds: of training. epoch_seconds: of steps in the
+    epoch under way; compiling_seconds and compiling_examples: of those, what fell to the first step of a process. over:
+    whether something ended the run before its length was reached. unreadable: indices of training examples that cannot be
+    read, with the reason. best: the network's variables after the epoch of the best validation top-1, where the run is to
+    keep those.
+    """
+
+    network: keras.Model
+    slots: tuple[tuple[tf.Variable, ...], ...]
+    sums: tf.Variable
+    scaling: tf.Variable | None = None
+    step: int = 0
+    rows: list[Row] = field(default_factory=list)
+    seconds: float = 0.0
+    epoch_seconds: float = 0.0
+    compiling_seconds: float = 0.0
+    compiling_examples: float = 0.0
+    over: bool = False
+    unreadable: dict[int, str] = field(default_factory=dict)
+    best: list[np.ndarray] | None = None
+
+    @property
+    def weights(self) -> Sequence[keras.Variable]:
+        """What learns."""
+        return self.network.trainable_variables
+
+    @property
+    def rest(self) -> Sequence[keras.Variable]:
+        """What the network holds besides: statistics, seeds, frozen weights."""
+        return self.network.non_trainable_variables
+
+    @property
+    def seeds(self) -> list[int]:
+        """Places in `rest` of random layers' seeds: (seed, count of draws), int64 [2] each."""
+        return [index for index, variable in enumerate(self.rest) if variable.path.endswith("seed_generator_state")]
+
+    def tensors(self) -> Iterator[tuple[str, tf.Variable]]:
+        """Every variable by a name that depends on its place alone, so that any process finds it again."""
+        for index, variable in enumerate(self.network.variables):
+            yield f"network/{index}", variable.value
+        for index, slots in enumerate(self.slots):
+            for number, slot in enumerate(slots):
+                yield f"slot{number}/{index}", slot
+        yield "sums", self.sums
+        if self.scaling is not None:
+            yield "scaling", self.scaling
+
+    def best_row(self) -> Row | None:
+        """The row of the best validation top-1, the earliest of equals; None without validation."""
+        rows = [row for row in self.rows if "validation_top1" in row]
+        return max(rows, key=lambda row: row["validation_top1"], default=None)
+
+
+def start(network: keras.Model, optimizer: Optimizer, precision: str) -> State:
+    """The state before the first step. Call it under the strategy's scope."""
+    slots = tuple(
+        tuple(tf.Variable(tf.zeros(weight.shape, weight.dtype), trainable=False) for _ in optimizer.rule.slots)
+        for weight in network.trainable_variables
+    )
+    scaling = tf.Variable([FIRST_LOSS_SCALE, 0.0, 0.0], trainable=False) if precision == "mixed_float16" else None
+    return State(network, slots, tf.Variable(tf.zeros([len(SUMS)], tf.float64), trainable=False), scaling)
+
+
+def first_copy(variable: tf.Variable) -> np.ndarray:
+    """A variable's value; the first replica's where each has its own, which are all equal."""
+    return tf.distribute.get_strategy().experimental_local_results(variable)[0].numpy()

@@ -1,0 +1,192 @@
+"""One training step, whole, on one device or on many: forward, backward, one reduction, clipping, the rule.
+
+What costs time is computed by pure functions from tensors to tensors, so that XLA can compile them and no replica touches
+another's variables; each replica then assigns to its own copies. All replicas compute the same update of the same reduced
+gradients, so their copies stay equal.
+
+Keras' `fit` clips each replica's gradients before their sum and leaves every replica batch-norm statistics of its own;
+here both follow from the whole global batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from keras_imagenet.training.objectives import Objective
+from keras_imagenet.training.optimizers import Optimizer, Slots
+from keras_imagenet.training.state import State
+
+Batch = Mapping[str, tf.Tensor]
+Tensors = list[tf.Tensor]
+Forward = Callable[[Tensors, Tensors, tf.Tensor], tuple[tf.Tensor, Tensors]]
+"""(weights, rest, images) -> logits, and the rest afterwards, where what did not change is the same object."""
+
+REPLICA_STRIDE = 1_640_531_527
+"""What the seeds of neighbouring replicas' random layers differ by: 2**32 over the golden ratio, which keeps small seeds
+apart modulo 2**31 - 2, to which Keras reduces them."""
+GROWTH_STEPS = 2000
+"""Steps with finite gradients after which float16's loss scale doubles, as in keras.optimizers.LossScaleOptimizer."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a step computes. batch_size: the global batch. accumulate: micro-batches that each replica's rows are cut into.
+
+    clip_norm: the largest norm of all gradients of the mean loss together; decay is no part of it.
+    """
+
+    batch_size: int
+    accumulate: int = 1
+    clip_norm: float | None = None
+    xla: bool = False
+
+
+def build(
+    state: State,
+    objective: Objective,
+    optimizer: Optimizer,
+    strategy: tf.distribute.Strategy,
+    plan: Plan,
+    forward: Forward | None = None,
+) -> Callable[[Batch, tf.Tensor, tf.Tensor], None]:
+    """The function (global batch, rate [], step []) that makes one step and adds what it saw to `state.sums`.
+
+    A batch: what `objective` wants; every value has the rows as its first dimension. rate: float64. step: steps made
+    before, int64. forward: the network's training pass, where it is not its `stateless_call`.
+    """
+    network = state.network
+    forward = forward or (lambda weights, rest, images: network.stateless_call(weights, rest, images, training=True))
+    moving: list[int] = []  # places in the rest that a pass changes; known once it is traced
+
+    def forward_backward(batch: Batch, weights: Tensors, rest: Tensors, scale: tf.Tensor):
+        """Sums of a micro-batch, gradients of its share in the mean loss times scale, and what changed of the rest."""
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            images, targets = objective.inputs(batch)
+            logits, after = forward(weights, rest, images)
+            sums, loss = objective.sums(batch, targets, logits)
+            share = loss * (tf.cast(scale, loss.dtype) / plan.batch_size)
+        moving[:] = [index for index, (new, old) in enumerate(zip(after, rest, strict=True)) if new is not old]
+        gradients = tape.gradient(share, weights, unconnected_gradients="zero")
+        return sums, [tf.convert_to_tensor(gradient) for gradient in gradients], [after[index] for index in moving]
+
+    def update(weights: Tensors, gradients: Tensors, slots: Sequence[Slots], rate: tf.Tensor, count: tf.Tensor):
+        return optimizer.update(weights, _clipped(gradients, plan.clip_norm), slots, rate, count)
+
+    compute = _apart(forward_backward, plan, communicates=communicates(network, strategy))
+    renew = tf.function(update, jit_compile=True) if plan.xla else update
+
+    def replica(batch: Batch, rate: tf.Tensor, step: tf.Tensor) -> None:
+        weights, rest = ([tf.convert_to_tensor(v.value) for v in group] for group in (state.weights, state.rest))
+        scale = tf.constant(1.0) if state.scaling is None else state.scaling[0]
+        offset = tf.cast([REPLICA_STRIDE, 0], tf.int64) * _replica_id()
+        for place in state.seeds:
+            rest[place] += offset
+        sums, gradients = 0.0, None
+        for micro in range(plan.accumulate):
+            part, own, changed = compute(_rows_of(batch, micro, plan.accumulate, gradients), weights, rest, scale)
+            sums += part
+            gradients = own if gradients is None else [one + other for one, other in zip(gradients, own, strict=True)]
+            for place, value in zip(moving, changed, strict=True):
+                rest[place] = value
+        averaged = [place for place in moving if rest[place].dtype.is_floating]
+        sums, gradients, averages = _reduced(sums, gradients, [rest[place] for place in averaged], strategy)
+        for place, value in zip(averaged, averages, strict=True):
+            rest[place] = value
+        for place in state.seeds:
+            rest[place] -= offset
+        for place in moving:
+            state.rest[place].assign(rest[place])
+        # Every share was divided by the batch size; rows that do not count have no part in the mean.
+        mean = plan.batch_size / (tf.maximum(sums[3], 1) * tf.cast(scale, sums.dtype))
+        gradients = [gradient * tf.cast(mean, gradient.dtype) for gradient in gradients]
+        _update(state, renew, weights, gradients, rate, step)
+        state.sums.assign_add(tf.cast(sums, tf.float64))
+
+    @tf.function(reduce_retracing=True)
+    def global_step(batch: Batch, rate: tf.Tensor, step: tf.Tensor) -> None:
+        strategy.run(replica, args=(batch, rate, step))
+
+    return global_step
+
+
+def communicates(network: keras.Model, strategy: tf.distribute.Strategy) -> bool:
+    """Whether the network's own pass exchanges something between replicas: synchronised batch norms do."""
+    return strategy.num_replicas_in_sync > 1 and any(getattr(layer, "synchronized", False) for layer in network.layers)
+
+
+def _apart(function: Callable, plan: Plan, communicates: bool) -> Callable:
+    """The function as a unit: compiled by XLA or, where it runs several times a step, with memory that ends with it."""
+    if communicates:  # TensorFlow allows a collective in the replica's own function only.
+        return function
+    if plan.xla:
+        return tf.function(function, jit_compile=True)
+    return tf.function(function, experimental_attributes={"_noinline": True}) if plan.accumulate > 1 else function
+
+
+def _rows_of(batch: Batch, micro: int, parts: int, after: Tensors | None) -> Batch:
+    """Micro-batch number `micro` of `parts`, which is not begun before `after` is there: one at a time is in memory."""
+    if parts == 1:
+        return batch
+    with tf.control_dependencies(after or []):
+        rows = {name: value.shape[0] // parts for name, value in batch.items()}
+        return {
+            name: tf.identity(value[micro * rows[name] : (micro + 1) * rows[name]]) for name, value in batch.items()
+        }
+
+
+def _reduced(
+    sums: tf.Tensor, gradients: Tensors, statistics: Tensors, strategy: tf.distribute.Strategy
+) -> tuple[tf.Tensor, Tensors, Tensors]:
+    """Sums and gradients added over all replicas, statistics averaged over them, in one collective."""
+    replicas = strategy.num_replicas_in_sync
+    if replicas == 1:
+        return sums, gradients, statistics
+    kinds = [value.dtype for value in (sums, *gradients, *statistics)]
+    parts = [tf.cast(value, gradients[0].dtype) for value in (sums, *gradients, *(s / replicas for s in statistics))]
+    total = tf.distribute.get_replica_context().all_reduce("SUM", parts)
+    total = [tf.cast(value, kind) for value, kind in zip(total, kinds, strict=True)]
+    return total[0], total[1 : 1 + len(gradients)], total[1 + len(gradients) :]
+
+
+def _clipped(gradients: Tensors, norm: float | None) -> Tensors:
+    """Gradients scaled down together to a norm, where theirs is larger (arXiv:1211.5063, section 3.2)."""
+    if norm is None:
+        return gradients
+    factor = norm / tf.maximum(tf.linalg.global_norm(gradients), norm)
+    return [gradient * factor for gradient in gradients]
+
+
+def _update(
+    state: State, renew: Callable, weights: Tensors, gradients: Tensors, rate: tf.Tensor, step: tf.Tensor
+) -> None:
+    """Assign the weights and slots that the optimizer makes; under a loss scale only where the gradients are finite."""
+    slots = [tuple(tf.convert_to_tensor(slot) for slot in own) for own in state.slots]
+    skipped = 0 if state.scaling is None else tf.cast(state.scaling[2], tf.int64)
+    new_weights, new_slots = renew(weights, gradients, slots, rate, tf.cast(step + 1 - skipped, tf.float64))
+    if state.scaling is not None:
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
+        new_weights, new_slots = tf.nest.map_structure(
+            lambda new, old: tf.where(finite, new, old), (new_weights, new_slots), (weights, slots)
+        )
+        state.scaling.assign(_rescaled(state.scaling, finite))
+    for variable, value in zip(state.weights, new_weights, strict=True):
+        variable.assign(value)
+    for variable, value in zip(tf.nest.flatten(state.slots), tf.nest.flatten(new_slots), strict=True):
+        variable.assign(value)
+
+
+def _rescaled(scaling: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
+    """float16's loss scale, steps since it changed and updates left out, after one more step."""
+    scale, since, skipped = tf.unstack(tf.convert_to_tensor(scaling))
+    grown = since + 1 >= GROWTH_STEPS
+    if_finite = tf.stack([tf.where(grown, scale * 2, scale), tf.where(grown, 0.0, since + 1), skipped])
+    return tf.where(finite, if_finite, tf.stack([scale / 2, 0.0, skipped + 1]))
+
+
+def _replica_id() -> tf.Tensor:
+    return tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int64)
