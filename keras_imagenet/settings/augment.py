@@ -110,8 +110,8 @@ class Mixing(Group):
     """How often examples are mixed at all."""
     switch_probability: Probability = 0.5
     """Where both are on, the share of CutMix."""
-    mode: Literal["element", "batch"] = "batch"
-    """One draw for a whole group, or one for each example."""
+    mode: Literal["batch", "group", "element"] = "batch"
+    """One draw for the whole global batch, one for each group of 8, or one for each example."""
     off_after_epoch: PositiveInt | None = None
     """Epochs after which nothing is mixed any more; if not given, mixing lasts to the end."""
 

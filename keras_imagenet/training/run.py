@@ -94,13 +94,13 @@ def _check_batches(settings: Settings, replicas: int) -> None:
         raise SettingsError(
             f"train.batch_size = {batch_size}: must be divisible by train.repeats ({settings.train.repeats})"
         )
-    if settings.augment.mixing is not None and settings.train.repeats > 1 and different < mixing.GROUP:
+    if settings.augment.mixing is not None and settings.train.repeats > 1 and different < mixing.MIXED_TOGETHER:
         raise SettingsError(
-            f"train.repeats: leaves a batch {different} different examples; augment.mixing needs {mixing.GROUP} or more"
+            f"train.repeats: leaves a batch {different} different examples; augment.mixing needs {mixing.MIXED_TOGETHER} or more"
         )
-    if settings.augment.mixing is not None and share % mixing.GROUP:
+    if settings.augment.mixing is not None and share % mixing.MIXED_TOGETHER:
         raise SettingsError(
-            f"train.batch_size: each replica's {share} examples must be a multiple of {mixing.GROUP} for augment.mixing"
+            f"train.batch_size: each replica's {share} examples must be a multiple of {mixing.MIXED_TOGETHER} for augment.mixing"
         )
 
 
