@@ -23,7 +23,7 @@ from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.labels import read_classes
 from keras_imagenet.models import registry
 from keras_imagenet.models.weights import download, presets, stored
-from keras_imagenet.models.weights.stored import Tensor, Tensors
+from keras_imagenet.models.weights.tensor import Tensor, Tensors, stored_member
 
 if TYPE_CHECKING:
     import keras
@@ -114,7 +114,7 @@ def load(model: keras.Model, origin: Origin | str | Path) -> Fitted:
 
 def keras_tensors(network: keras.Model) -> Tensors:
     """A keras.applications network's weights by LAYER/WEIGHT, without the network's own name before its layers'."""
-    tensors = {}
+    tensors = Tensors()
     numbered = _numbered(network)
     for variable in network.weights:
         layer, weight = variable.path.split("/")[-2:]
@@ -150,7 +150,7 @@ def _tensors(path: Path) -> Iterator[Tensors]:
     """The file's tensors; the prefix that torch's DataParallel puts before every name is taken off."""
     with stored.opened(path) as tensors:
         if tensors and all(key.startswith("module.") for key in tensors):
-            tensors = {key.removeprefix("module."): tensor for key, tensor in tensors.items()}
+            tensors = Tensors({key.removeprefix("module."): tensor for key, tensor in tensors.items()})
         yield tensors
 
 
@@ -253,7 +253,7 @@ def _built_options(path: Path, name: str) -> dict[str, Any]:
     if path.suffix != ".keras":
         return {}
     with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read(stored.stored_member(archive, "config.json")))
+        config = json.loads(archive.read(stored_member(archive, "config.json")))
     layers = config.get("config", {}).get("layers", [])
     module = import_module(f"keras_imagenet.models.{registry.family(name)}") if name in registry.catalogue() else None
     accepted = inspect.signature(module.build).parameters if module else {}

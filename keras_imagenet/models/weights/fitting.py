@@ -17,8 +17,8 @@ import keras
 import numpy as np
 
 from keras_imagenet.errors import DataError, SettingsError
-from keras_imagenet.models.weights.stored import DAMAGE, Tensor, Tensors
 from keras_imagenet.models.weights.table import Table, modules
+from keras_imagenet.models.weights.tensor import DAMAGE, Tensor, Tensors
 
 Layout = Literal["torch", "keras", "ours"]
 Turn = Callable[[np.ndarray], np.ndarray]

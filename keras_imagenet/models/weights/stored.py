@@ -10,18 +10,24 @@ import contextlib
 import io
 import json
 import math
-import mmap
 import struct
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.models.weights import torch_file
+from keras_imagenet.models.weights.tensor import (
+    DAMAGE,
+    Tensor,
+    Tensors,
+    float32_of_bfloat16,
+    mapped,
+    stored_member,
+)
 
 MAXIMUM_HEADER = 100_000_000
 """Bytes of a safetensors header, as the format's own library limits it."""
@@ -40,34 +46,6 @@ SAFETENSORS_TYPES = {
 }
 
 
-DAMAGE = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    ArithmeticError,
-    RuntimeError,
-    MemoryError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What reading a damaged file may raise."""
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A tensor that is still in its file."""
-
-    shape: tuple[int, ...]
-    read: Callable[[], np.ndarray]
-
-
-Tensors = Mapping[str, Tensor]
-
-
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Tensors]:
     """The tensors of a .npz, .safetensors, .pth, .pt, .h5 or .keras file; they can be read inside the `with`.
@@ -78,8 +56,8 @@ def opened(path: Path) -> Iterator[Tensors]:
     readers: dict[str, Callable[[Path, contextlib.ExitStack], Tensors]] = {
         ".npz": _npz,
         ".safetensors": _safetensors,
-        ".pth": _torch,
-        ".pt": _torch,
+        ".pth": torch_file.tensors,
+        ".pt": torch_file.tensors,
         ".h5": _h5,
         ".keras": _keras,
     }
@@ -96,29 +74,9 @@ def opened(path: Path) -> Iterator[Tensors]:
         yield tensors
 
 
-def float32_of_bfloat16(bits: np.ndarray) -> np.ndarray:
-    """bfloat16 as uint16 to float32: the same bits with sixteen zeros behind."""
-    return (bits.astype(np.uint32) << 16).view(np.float32)
-
-
-def mapped(path: Path, stack: contextlib.ExitStack) -> mmap.mmap:
-    """The file in memory, read-only, without reading it; ValueError if it is empty."""
-    file = stack.enter_context(path.open("rb"))
-    # Left to the garbage collector: arrays may still look into it when the stack unwinds.
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def stored_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """A member that is not compressed, so that it cannot be larger than the file; ValueError otherwise."""
-    info = archive.getinfo(name)
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-        raise ValueError(f"{name} is compressed")
-    return info
-
-
 def _npz(path: Path, stack: contextlib.ExitStack) -> Tensors:
     archive = stack.enter_context(zipfile.ZipFile(path))
-    tensors = {}
+    tensors = Tensors()
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
         with archive.open(info) as member:
@@ -145,7 +103,7 @@ def _safetensors(path: Path, stack: contextlib.ExitStack) -> Tensors:
     start = 8 + length
     if length > MAXIMUM_HEADER or start > len(data):
         raise ValueError("its header is larger than the file")
-    tensors = {}
+    tensors = Tensors()
     for name, entry in json.loads(data[8:start]).items():
         if name == "__metadata__":
             continue
@@ -164,12 +122,6 @@ def _safetensors(path: Path, stack: contextlib.ExitStack) -> Tensors:
     return tensors
 
 
-def _torch(path: Path, stack: contextlib.ExitStack) -> Tensors:
-    from keras_imagenet.models.weights import torch_file
-
-    return torch_file.tensors(path, stack)
-
-
 def _keras(path: Path, stack: contextlib.ExitStack) -> Tensors:
     # Only the weights: building a network from the file's config.json would trust it.
     archive = stack.enter_context(zipfile.ZipFile(path))
@@ -184,7 +136,7 @@ def _h5_tensors(source: Any, stack: contextlib.ExitStack) -> Tensors:
     """Keras' layout: groups by kind of layer, `vars` in each with the layer's name and its weights by index."""
     import h5py
 
-    tensors: dict[str, Tensor] = {}
+    tensors = Tensors()
 
     def visit(group: Any, owner: str) -> None:
         for key in group:

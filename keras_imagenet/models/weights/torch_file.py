@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_imagenet.models.weights.stored import Tensor, Tensors, float32_of_bfloat16, mapped, stored_member
+from keras_imagenet.models.weights.tensor import Tensor, Tensors, float32_of_bfloat16, mapped, stored_member
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 STORAGE_TYPES = {
@@ -88,7 +88,7 @@ def tensors(path: Path, stack: contextlib.ExitStack) -> Tensors:
     if not isinstance(content, dict) or not any(isinstance(value, View) for value in content.values()):
         raise ValueError("it holds no dictionary of tensors; save the network's state_dict()")
     views = {name: view for name, view in content.items() if isinstance(view, View)}
-    return {str(name): _tensor(str(name), view, bytes_of) for name, view in views.items()}
+    return Tensors({str(name): _tensor(str(name), view, bytes_of) for name, view in views.items()})
 
 
 BytesOf = Callable[[Storage], Any]
