@@ -134,6 +134,8 @@ def evaluate(
     )
     for name, reason in report.items():
         console.say(f"left out: {name}: {reason}")
+    if subject.origin and subject.origin.part:
+        console.say(f"weights: {subject.origin.whence}")
     measured_on = "validation examples" if splits.validation else "examples, all there are"
     if source.answers is not None:
         measured_on += ", where any of an image's labels is right"

@@ -141,9 +141,7 @@ def _started_from(origin: Origin | None, fitted: Fitted | None) -> str:
         "interpolated positions": fitted.positions,
     }
     made = [what for what, done in changes.items() if done]
-    return f"from {origin.location or 'keras.applications'} ({origin.origin})" + (
-        f" with {', '.join(made)}" if made else ""
-    )
+    return f"from {origin.whence} ({origin.origin})" + (f" with {', '.join(made)}" if made else "")
 
 
 def _course(settings: Settings, n: int) -> loop.Course:

@@ -48,7 +48,7 @@ SAFETENSORS_TYPES = {
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Tensors]:
-    """The tensors of a .npz, .safetensors, .pth, .pt, .h5 or .keras file; they can be read inside the `with`.
+    """The tensors of a .npz, .safetensors, .pth, .pt, .ckpt, .h5 or .keras file; they can be read inside the `with`.
 
     Raises SettingsError for a file that is not there or of another kind, DataError for one that is damaged or holds
     what only executing it could read.
@@ -58,6 +58,7 @@ def opened(path: Path) -> Iterator[Tensors]:
         ".safetensors": _safetensors,
         ".pth": torch_file.tensors,
         ".pt": torch_file.tensors,
+        ".ckpt": torch_file.tensors,
         ".h5": _h5,
         ".keras": _keras,
     }

@@ -10,7 +10,7 @@ import mmap
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,9 @@ class Tensor:
 class Tensors(dict[str, Tensor]):
     """Tensors by name. part: which of the file's sets of weights they are, such as `state_dict_ema`; '' for the only one."""
 
-    part: str = ""
+    def __init__(self, tensors: Mapping[str, Tensor] | None = None, part: str = "") -> None:
+        super().__init__(tensors or {})
+        self.part = part
 
 
 def float32_of_bfloat16(bits: np.ndarray) -> np.ndarray:

@@ -12,9 +12,10 @@ import contextlib
 import math
 import mmap
 import pickletools
+import re
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,9 @@ STORAGE_TYPES = {
     "torch ByteStorage": "<u1",
     "torch BoolStorage": "<?",
 }
-CONTAINERS = ("state_dict", "model", "model_state_dict")
-"""Where training checkpoints keep the network's tensors."""
+AVERAGED = r"(?i)(?<![a-z])(ema|swa|averaged?)(?![a-z])"
+CONTAINERS = ("^state_dict_ema$", "^model_ema$", AVERAGED, "^state_dict$", "^model$", "^(model_state_dict|module)$")
+"""Where training checkpoints keep the network's tensors; the first counts, as in timm's load_state_dict."""
 
 
 @dataclass(frozen=True)
@@ -74,21 +76,61 @@ class View:
 
 
 def tensors(path: Path, stack: contextlib.ExitStack) -> Tensors:
-    """Tensors by name, from the dictionary itself or from the one it keeps under a name in CONTAINERS.
+    """Tensors by name, from the dictionary itself or from the one that it keeps the network in.
 
-    Raises ValueError if the file is damaged or holds no dictionary of tensors.
+    A checkpoint's averaged weights go before the raw ones; the result's `part` says which were taken. Raises ValueError
+    if the file is damaged, or holds no dictionary of tensors or several of which none is known to be the network's.
     """
     if zipfile.is_zipfile(path):
         content, bytes_of = _archive(path, stack)
     else:
         content, bytes_of = _legacy(mapped(path, stack))
-    for container in CONTAINERS:
-        if isinstance(content, dict) and isinstance(content.get(container), dict):
-            content = content[container]
-    if not isinstance(content, dict) or not any(isinstance(value, View) for value in content.values()):
+    holders = {id(part) for part in _distinct(content) if isinstance(part, dict) and _views(part)}
+    chosen = _network(content, holders, set())
+    if chosen is None:
         raise ValueError("it holds no dictionary of tensors; save the network's state_dict()")
-    views = {name: view for name, view in content.items() if isinstance(view, View)}
-    return Tensors({str(name): _tensor(str(name), view, bytes_of) for name, view in views.items()})
+    views, part = chosen
+    return Tensors({str(name): _tensor(str(name), view, bytes_of) for name, view in views.items()}, part)
+
+
+def _network(content: Any, holders: Set[int], seen: set[int]) -> tuple[dict[Any, View], str] | None:
+    """The views of the network's tensors by name, and the names of the dictionaries on the way to them; None for none.
+
+    holders: identities of the dictionaries that hold tensors. seen: of those that were looked into.
+    """
+    if not isinstance(content, dict) or id(content) in seen:
+        return None
+    seen.add(id(content))
+    inside = [key for key, value in content.items() if isinstance(key, str) and isinstance(value, dict)]
+    known = [key for pattern in CONTAINERS for key in inside if re.search(pattern, key)]
+    # An averaged model is one container in another: {"ema": {"module": ...}}.
+    parts = ((key, found) for key in known if (found := _network(content[key], holders, seen)))
+    key, found = next(parts, (None, None))
+    if found is None:
+        alone = [key for key in inside if id(content[key]) in holders]
+        if len(alone) > 1:
+            raise ValueError(f"it holds several sets of tensors: {', '.join(alone[:5])}; save the one that is meant")
+        if not alone:
+            return (_views(content), "") if id(content) in holders else None
+        key, found = alone[0], (_views(content[alone[0]]), "")
+    views, part = found
+    return views, f"{key}.{part}" if part else key
+
+
+def _views(content: dict[Any, Any]) -> dict[Any, View]:
+    return {name: value for name, value in content.items() if isinstance(value, View)}
+
+
+def _distinct(content: Any) -> Iterator[Any]:
+    """What a pickle describes and all that is inside it, each thing once: a pickle may hold one thing in many places."""
+    seen: set[int] = set()
+    waiting = [content]
+    while waiting:
+        part = waiting.pop()
+        if id(part) not in seen:
+            seen.add(id(part))
+            yield part
+            waiting += part.values() if isinstance(part, dict) else part if isinstance(part, list | tuple) else ()
 
 
 BytesOf = Callable[[Storage], Any]
@@ -114,7 +156,7 @@ def _legacy(data: mmap.mmap) -> tuple[Any, BytesOf]:
     _content(data)  # sizes of C's types on the writing machine
     content = _content(data)
     keys = _content(data)
-    sizes = {storage.key: storage for storage in _storages(content)}
+    sizes = {part.storage.key: part.storage for part in _distinct(content) if isinstance(part, View)}
     starts = {}
     position = data.tell()
     for key in keys:
@@ -126,13 +168,6 @@ def _legacy(data: mmap.mmap) -> tuple[Any, BytesOf]:
         if position > len(data):
             raise ValueError(f"storage {key} lies outside the file")
     return content, lambda storage: memoryview(data)[starts[storage.key] :]
-
-
-def _storages(content: Any) -> list[Storage]:
-    if isinstance(content, View):
-        return [content.storage]
-    values = content.values() if isinstance(content, dict) else content if isinstance(content, list | tuple) else ()
-    return [storage for value in values for storage in _storages(value)]
 
 
 def _tensor(name: str, view: View, bytes_of: BytesOf) -> Tensor:
