@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -26,11 +27,18 @@ DAMAGE = (
     ArithmeticError,
     RuntimeError,
     MemoryError,
+    SyntaxError,
+    tokenize.TokenError,
     struct.error,
     zipfile.BadZipFile,
     zlib.error,
 )
 """What reading a damaged file may raise."""
+MAXIMUM_TENSORS = 2**16
+MAXIMUM_NAME = 1000
+"""Characters of a tensor's name."""
+MAXIMUM_RANK = 64
+"""Axes that numpy's arrays can have."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,17 @@ class Tensors(dict[str, Tensor]):
     def __init__(self, tensors: Mapping[str, Tensor] | None = None, part: str = "") -> None:
         super().__init__(tensors or {})
         self.part = part
+
+
+def require_plausible(tensors: Tensors) -> None:
+    """ValueError for what no network has: too many tensors, or names that are not one line of text."""
+    if len(tensors) > MAXIMUM_TENSORS:
+        raise ValueError(f"it holds {len(tensors):,} tensors")
+    for name, tensor in tensors.items():
+        if len(name) > MAXIMUM_NAME or not name.isprintable():
+            raise ValueError(f"the name of a tensor is not one line of text: {name!r:.80}")
+        if len(tensor.shape) > MAXIMUM_RANK:
+            raise ValueError(f"{name} has {len(tensor.shape):,} axes")
 
 
 def float32_of_bfloat16(bits: np.ndarray) -> np.ndarray:
