@@ -365,9 +365,9 @@ def _published(settings: Settings, preset: Preset, origin: Origin, source: sourc
 
 
 def _network(folder: RunFolder) -> "keras.Model":
-    import keras
+    from keras_imagenet.models import saved
 
-    return keras.saving.load_model(folder.model_file, compile=False, safe_mode=True)
+    return saved.load(folder.model_file, folder.preset.input_shape)
 
 
 def _closing_lines(folder: RunFolder, metrics: dict[str, Any]) -> list[str]:

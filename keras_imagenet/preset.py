@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from keras_imagenet.errors import SettingsError
+from keras_imagenet.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     from keras_imagenet.settings.data import DataSettings
@@ -25,7 +26,7 @@ class Preset(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    size: tuple[int, int] = (224, 224)
+    size: tuple[PositiveInt, PositiveInt] = (224, 224)
     channels: Literal[1, 3] = 3
     fit: Literal["crop", "pad", "squash"] = "crop"
     crop_fraction: float = 0.875
@@ -38,6 +39,18 @@ class Preset(BaseModel):
     def input_shape(self) -> tuple[int, int, int]:
         """Shape of one network input: (height, width, channels)."""
         return (*self.size, self.channels)
+
+
+def read(file: Path) -> Preset:
+    """A run's preset.json. Raises DataError if it is none."""
+    try:
+        return Preset.model_validate_json(file.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "its text"
+        raise DataError(f"{file}: no preset: {where}: {first['msg'].splitlines()[0]:.200}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: cannot be read: {error}") from error
 
 
 def resolve(settings: DataSettings, origin: Preset | None = None) -> Preset:

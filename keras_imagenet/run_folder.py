@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from keras_imagenet import files, recipes
+from keras_imagenet import files, preset, recipes
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.labels import ClassList, read_classes
 from keras_imagenet.preset import Preset
@@ -43,7 +43,7 @@ class RunFolder:
     @property
     def preset(self) -> Preset:
         """The preprocessing the network was trained for."""
-        return Preset.model_validate_json(self.preset_file.read_text(encoding="utf-8"))
+        return preset.read(self.preset_file)
 
     @property
     def classes(self) -> ClassList:

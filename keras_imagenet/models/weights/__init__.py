@@ -12,7 +12,6 @@ import functools
 import inspect
 import json
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.labels import read_classes
-from keras_imagenet.models import registry
+from keras_imagenet.models import archive, registry
 from keras_imagenet.models.weights import download, presets, stored, torch_file
-from keras_imagenet.models.weights.tensor import Tensor, Tensors, stored_member
+from keras_imagenet.models.weights.tensor import Tensor, Tensors
+from keras_imagenet.preset import read as read_preset
 
 if TYPE_CHECKING:
     import keras
@@ -274,7 +274,10 @@ def _run_folder(path: Path, name: str) -> Origin:
     model, preset, classes = path / "model.keras", path / "preset.json", path / "classes.txt"
     if not model.is_file():
         raise SettingsError(f"model.weights = {path}: not a finished run: model.keras is missing")
-    fields = json.loads(preset.read_text(encoding="utf-8")) if preset.is_file() else None
+    fields = None
+    if preset.is_file():
+        archive.require_input(model, read_preset(preset).input_shape, archive.config(model))
+        fields = json.loads(preset.read_text(encoding="utf-8"))
     identifiers = read_classes(classes).identifiers if classes.is_file() else None
     return Origin(OURS, path, name, fields, identifiers, "", _built_options(model, name))
 
@@ -283,16 +286,14 @@ def _built_options(path: Path, name: str) -> dict[str, Any]:
     """Padding and epsilon that a .keras file's network was built with, where its family has a choice."""
     if path.suffix != ".keras":
         return {}
-    with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read(stored_member(archive, "config.json")))
-    layers = config.get("config", {}).get("layers", [])
+    layers = archive.config(path)["config"]["layers"]
     module = import_module(f"keras_imagenet.models.{registry.family(name)}") if name in registry.catalogue() else None
     accepted = inspect.signature(module.build).parameters if module else {}
     options: dict[str, Any] = {}
     if "padding" in accepted:
         padded = any(re.fullmatch(r"stem\w*_pad", layer["config"].get("name", "")) for layer in layers)
         options["padding"] = "symmetric" if padded else "same"
-    norms = [layer["config"]["epsilon"] for layer in layers if layer["class_name"] == "BatchNormalization"]
+    norms = [layer["config"].get("epsilon") for layer in layers if layer["class_name"] == "BatchNormalization"]
     if "batch_norm" in accepted and norms:
         options["batch_norm"] = {"epsilon": norms[0]}
     return options

@@ -19,6 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.models.archive import stored_member
 from keras_imagenet.models.weights import torch_file
 from keras_imagenet.models.weights.tensor import (
     DAMAGE,
@@ -28,7 +29,6 @@ from keras_imagenet.models.weights.tensor import (
     float32_of_bfloat16,
     mapped,
     require_plausible,
-    stored_member,
 )
 
 MAXIMUM_HEADER = 100_000_000

@@ -78,11 +78,3 @@ def mapped(path: Path, stack: contextlib.ExitStack) -> mmap.mmap:
     file = stack.enter_context(path.open("rb"))
     # Left to the garbage collector: arrays may still look into it when the stack unwinds.
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def stored_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """A member that is not compressed, so that it cannot be larger than the file; ValueError otherwise."""
-    info = archive.getinfo(name)
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-        raise ValueError(f"{name} is compressed")
-    return info

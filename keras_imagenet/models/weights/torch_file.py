@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_imagenet.models.archive import stored_member
 from keras_imagenet.models.weights import pickled
 from keras_imagenet.models.weights.pickled import STORAGE_TYPES, Storage, View
-from keras_imagenet.models.weights.tensor import Tensor, Tensors, float32_of_bfloat16, mapped, stored_member
+from keras_imagenet.models.weights.tensor import Tensor, Tensors, float32_of_bfloat16, mapped
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 AVERAGED = r"(?i)(?<![a-z])(ema|swa|averaged?)(?![a-z])"
