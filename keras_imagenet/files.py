@@ -111,6 +111,18 @@ def weights_folder() -> Path:
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models" / "keras_imagenet"
 
 
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """`size` bytes of an open file from `offset` on; fewer only at its end. For any number of threads at once.
+
+    A system may give fewer than it is asked for, as network file systems do. Raises OSError where it gives none.
+    """
+    pieces: list[bytes] = []
+    while size > 0 and (piece := os.pread(descriptor, size, offset)):
+        pieces.append(piece)
+        size, offset = size - len(piece), offset + len(piece)
+    return b"".join(pieces)
+
+
 def _part(path: Path) -> Path:
     """A name beside, which nobody can know in advance and so put a link there."""
     return path.with_name(f".part-{secrets.token_hex(8)}-{path.name}")

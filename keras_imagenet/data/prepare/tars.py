@@ -13,6 +13,7 @@ from typing import IO
 
 import numpy as np
 
+from keras_imagenet import files
 from keras_imagenet.data.sources.listing import has_image_ending
 from keras_imagenet.errors import DataError
 
@@ -109,7 +110,7 @@ def reader(file: Path, members: Members) -> Callable[[int], bytes]:
         raise DataError(f"{file}: {error.strerror}") from None
 
     def read(position: int) -> bytes:
-        return os.pread(descriptor, int(members.sizes[position]), int(members.offsets[position]))
+        return files.read_at(descriptor, int(members.sizes[position]), int(members.offsets[position]))
 
     return read
 

@@ -55,10 +55,10 @@ def _checksum(file: Path, size: int) -> int:
         return 0
     try:
         if size <= 3 * PIECE:
-            pieces = [os.read(descriptor, 3 * PIECE)]
+            pieces = [files.read_at(descriptor, 3 * PIECE, 0)]
         else:
             starts = (0, (size - PIECE) // 2, size - PIECE)
-            pieces = [os.pread(descriptor, PIECE, start) for start in starts]
+            pieces = [files.read_at(descriptor, PIECE, start) for start in starts]
     except OSError:
         return 0
     finally:

@@ -12,6 +12,7 @@ import ilsvrc
 import pytest
 
 from keras_imagenet.data.prepare import prepare
+from keras_imagenet.data.prepare.devkit import read_devkit
 from keras_imagenet.data.prepare.tars import list_members
 from keras_imagenet.errors import DataError
 from keras_imagenet.settings.prepare import PrepareSettings
@@ -80,6 +81,7 @@ def test_what_is_whole_before_a_lie_is_listed(tmp_path: Path, name: str, where: 
 import resource
 resource.setrlimit(resource.RLIMIT_AS, (4_000_000_000,) * 2)
 from pathlib import Path
+from keras_imagenet.data.prepare.devkit import read_devkit
 from keras_imagenet.data.prepare.tars import list_members
 listed = list_members(Path({str(tmp_path / "x.tar")!r}))
 print(listed.names[0], *listed.refused)
@@ -161,3 +163,10 @@ def test_a_file_with_holes_is_refused(tmp_path: Path) -> None:
     assert [reason for _, reason in list_members(tmp_path / "x.tar").refused] == [
         "a file with holes, whose bytes do not lie together"
     ]
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_development_kit_that_lies_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "kit.tar").write_bytes(LIES[name] + END)
+    with pytest.raises(DataError, match=r"^[^\n]*$"):
+        read_devkit(tmp_path / "kit.tar")
