@@ -52,6 +52,6 @@ def build(
     for name, value in (origin.options if origin else {}).items():
         options[name] = {**value, **options.get(name, {})} if isinstance(value, dict) else options.get(name, value)
     network = registry.build(settings.model.name, input_shape=preset.input_shape, classes=len(classes), **options)
-    fitted = weights.load(network, origin) if origin else None
+    fitted = origin.give(network) if origin else None
     freezing.freeze(network, settings.model.freeze)
     return network, fitted
