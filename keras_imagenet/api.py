@@ -37,6 +37,7 @@ def fit(
     console = console or Console.standard()
     assembly.require_known(settings.model.name)
     splits = sources.open_source(settings.data.source)
+    sources.require_validation(settings.train, splits)
     folder = run_folder.create(settings, recipe)
     console = replace(console, log_file=folder.log_file)
     try:
@@ -80,6 +81,7 @@ def dry_run(settings: Settings, *, console: Console | None = None, debug: bool =
     console = console or Console.standard()
     assembly.require_known(settings.model.name)
     splits = sources.open_source(settings.data.source)
+    sources.require_validation(settings.train, splits)
     strategy = runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.training.dry_run import try_one_batch
     from keras_imagenet.training.facts import facts

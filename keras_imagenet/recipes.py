@@ -122,6 +122,8 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
             merged[key] = value
         if key in ALTERNATIVES and value is not None:
             merged[ALTERNATIVES[key]] = above.get(ALTERNATIVES[key])
+    if "fold" in below and "fold" not in above and merged.get("folds", 0) is None:
+        del merged["fold"]  # It names one of the folds that are taken back.
     return merged
 
 

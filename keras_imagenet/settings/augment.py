@@ -1,21 +1,46 @@
 """How training images are varied; every operation is off unless it is named."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from keras_imagenet.settings.group import Group
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+PartialShare = Annotated[float, Field(gt=0, lt=1)]
+
+
+Number = TypeVar("Number", int, float)
+
+
+def _rising(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError(f"the range starts at {value[0]:g} and ends before it, at {value[1]:g}")
+    return value
+
+
+Range = Annotated[tuple[Number, Number], AfterValidator(_rising)]
+"""(low, high), the lower one first."""
 
 
 class RandomResizedCrop(Group):
     """A crop of random area and aspect, resized to the network's input (arXiv:1409.4842 section 6)."""
 
-    scale: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] = (0.08, 1.0)
+    scale: Range[Share] = (0.08, 1.0)
     """Range of the crop's share of the image's area."""
-    ratio: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (3 / 4, 4 / 3)
+    ratio: Range[PositiveFloat] = (3 / 4, 4 / 3)
     """Range of the crop's width / height."""
 
 
@@ -48,6 +73,18 @@ class RandAugment(Group):
     probability: Probability = 0.5
     """timm's p: how often an operation acts."""
 
+    @model_validator(mode="after")
+    def _only_what_the_form_knows(self):
+        if self.form == "timm" and self.magnitude > 10:
+            raise ValueError(f"magnitude = {self.magnitude:g}: form timm knows 0 to 10; form torchvision goes to 30")
+        if self.form == "torchvision":
+            if self.magnitude % 1:
+                raise ValueError(f"magnitude = {self.magnitude:g}: form torchvision knows whole numbers only")
+            for name in ("deviation", "increasing", "probability"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name}: belongs to form timm and does nothing in form torchvision; leave it out")
+        return self
+
 
 class AugMix(Group):
     """Blends of an image with chains of operations on it (arXiv:1912.02781), in torchvision's parameterisation."""
@@ -71,17 +108,10 @@ class GridMask(Group):
     """How often an image gets a grid."""
     ratio: Annotated[float, Field(gt=0, lt=1)] = 0.6
     """Share of the grid's unit that is kept along each axis."""
-    unit: tuple[PositiveInt, PositiveInt] = (96, 224)
+    unit: Range[PositiveInt] = (96, 224)
     """Range of the grid's unit in pixels."""
     rotation: Annotated[float, Field(ge=0, le=360)] = 0.0
     """Largest angle in degrees by which the grid is turned about the centre."""
-
-    @field_validator("unit")
-    @classmethod
-    def _rising(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if value[0] > value[1]:
-            raise ValueError(f"the range starts at {value[0]} and ends before it, at {value[1]}")
-        return value
 
 
 class RandomErasing(Group):
@@ -91,9 +121,9 @@ class RandomErasing(Group):
     """How often an image is erased at all."""
     mode: Literal["zero", "const", "rand", "pixel"] = "pixel"
     """zero or const: the mean's colour; rand: one random colour a rectangle; pixel: noise."""
-    area: tuple[Annotated[float, Field(gt=0, lt=1)], Annotated[float, Field(gt=0, lt=1)]] = (0.02, 1 / 3)
+    area: Range[PartialShare] = (0.02, 1 / 3)
     """Range of the rectangle's share of the image's area."""
-    aspect: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.3, 1 / 0.3)
+    aspect: Range[PositiveFloat] = (0.3, 1 / 0.3)
     """Range of the rectangle's height / width."""
     count: PositiveInt = 1
     """Most rectangles; the area is divided by the number drawn."""
@@ -170,6 +200,17 @@ class AugmentSettings(Group):
                 raise ValueError(
                     f"augmix.consistency compares views of one image, which {others[0]} would part; leave one out"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _mixing_mixes(self):
+        mixing = self.mixing
+        if mixing is not None and not (mixing.mixup or mixing.cutmix):
+            raise ValueError("mixing mixes nothing; give mixup or cutmix above 0, or leave it out")
+        if mixing is not None and mixing.switch_probability != 0.5 and not (mixing.mixup and mixing.cutmix):
+            raise ValueError(
+                "mixing.switch_probability chooses between mixup and cutmix; give both above 0, or leave it out"
+            )
         return self
 
     @field_validator("rand_augment", mode="before")

@@ -37,6 +37,8 @@ class _Split(Group):
             raise ValueError("give validation_fraction or folds, not both")
         if self.folds is not None and self.fold >= self.folds:
             raise ValueError(f"fold must be below folds ({self.folds})")
+        if self.folds is None and self.fold:
+            raise ValueError(f"fold = {self.fold}: is one of several; give folds, too")
         return self
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat
+from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator
 
 from keras_imagenet.settings.group import Group
 
@@ -53,6 +53,13 @@ class ModelSettings(Group):
     """Whether a binomial filter goes before each strided convolution but the first; no if not given."""
     head_bias: float | None = None
     """What the biases of the last layer start at; 0 if not given."""
+
+    @field_validator("freeze")
+    @classmethod
+    def _leaves_something_to_learn(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(pattern and not pattern.strip("*") for pattern in value):
+            raise ValueError("* freezes every layer, and nothing is left to learn; name the layers that stand still")
+        return value
 
     @property
     def options(self) -> dict[str, Any]:

@@ -44,6 +44,12 @@ class SGDSettings(_WeightDecay):
     nesterov: bool = False
     """Whether the step looks ahead: w -= rate (g + momentum v)."""
 
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self):
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov does nothing without momentum; give momentum above 0, or leave nesterov out")
+        return self
+
 
 class AdamSettings(_WeightDecay):
     """Adam (arXiv:1412.6980), or AdamW (arXiv:1711.05101), which decays weights by rate times weight_decay."""
@@ -56,7 +62,7 @@ class AdamSettings(_WeightDecay):
     beta_2: Decay = 0.999
     """Decay of the second moment."""
     epsilon: PositiveFloat = 1e-8
-    """Added to the root of the second moment."""
+    """Added to the root of the second moment before its bias is corrected, as Keras has it (the paper's epsilon hat)."""
 
     @model_validator(mode="after")
     def _adam_does_not_decay(self):
@@ -74,6 +80,14 @@ class _Warmup(Group):
     """Share of the peak rate at which the rise starts."""
     reference_batch: PositiveInt | None = None
     """Batch size the learning rate is written for; the rate acts multiplied by batch_size / reference_batch."""
+
+    @model_validator(mode="after")
+    def _warmup_starts_somewhere(self):
+        if self.warmup_from and not self.warmup_epochs:
+            raise ValueError(
+                "warmup_from does nothing without warmup_epochs; give warmup_epochs above 0, or leave it out"
+            )
+        return self
 
 
 class ConstantSchedule(_Warmup):

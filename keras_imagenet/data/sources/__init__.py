@@ -5,10 +5,11 @@ from keras_imagenet.data.sources.digits import open_digits
 from keras_imagenet.data.sources.folder import open_folder
 from keras_imagenet.data.sources.manifest import open_manifest
 from keras_imagenet.data.sources.source import Source, Splits
+from keras_imagenet.data.sources.splits import require_validation
 from keras_imagenet.data.sources.tfds import open_records, open_tfds
 from keras_imagenet.settings.data import SourceSettings
 
-__all__ = ["Source", "Splits", "open_source"]
+__all__ = ["Source", "Splits", "open_source", "require_validation"]
 
 _OPENERS = {
     "digits": open_digits,
