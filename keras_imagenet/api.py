@@ -169,7 +169,7 @@ def predict(
     from keras_imagenet.serving import predict as prediction
 
     answers, faults = prediction.predict(_network(folder), folder.preset, folder.classes.names, files, top)
-    console.result(answers, [line for answer in answers for line in prediction.lines(answer)])
+    console.result({"images": answers}, [line for answer in answers for line in prediction.lines(answer)])
     if faults:
         raise DataError("; ".join(f"{path}: {reason}" for path, reason in faults))
     return answers

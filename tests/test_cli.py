@@ -59,7 +59,7 @@ def test_predict_names_classes_and_the_files_it_cannot_read(command, digits_run:
     done = command("predict", digits_run, tmp_path, "--json", "--top", "2")
     assert done.returncode == 3
     assert done.stderr.startswith(f"keras-imagenet: {tmp_path / 'text.jpg'}: text, which is not supported")
-    answers = json.loads(done.stdout)
+    answers = json.loads(done.stdout)["images"]
     assert {Path(answer["image"]).name for answer in answers} == {"a, b.png", "[x].png", "-x.png", "größe ☃.png"}
     assert all(len(answer["predictions"]) == 2 for answer in answers)
     dashed = command("predict", digits_run, "--", "-x.png", cwd=tmp_path)

@@ -61,7 +61,7 @@ def test_serving_answers_what_predict_says(command, photo_run: Path, saved_model
     """tensorflow/serving#1443: served answers differ from predict. Turned, transparent, grey and CMYK files included."""
     folder = shared / "data" / "oddities"
     done = command("predict", photo_run, folder, "--json")
-    answers = json.loads(done.stdout)
+    answers = json.loads(done.stdout)["images"]
     files = [Path(answer["image"]) for answer in answers]
     assert len(files) >= 11
     served = ask(saved_model, files)
