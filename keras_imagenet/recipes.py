@@ -80,7 +80,7 @@ def read_layers(path: Path) -> list[Layer]:
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file that holds a mapping. Raises SettingsError with file and line, for a key given twice too."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_RecipeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
     except yaml.MarkedYAMLError as error:
@@ -102,9 +102,9 @@ def override_tree(key: str, text: str) -> dict[str, Any]:
     value: Any = text
     if text.strip() in ("null", "~") or text.strip().startswith(("[", "{")):
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise SettingsError(f"--{key} {text}: not valid YAML") from error
+            value = yaml.load(text, Loader=_RecipeLoader)
+        except yaml.MarkedYAMLError as error:
+            raise SettingsError(f"--{key} {text}: not valid YAML: {error.problem}") from error
     for part in reversed(key.split(".")):
         value = {part: value}
     return value
@@ -170,14 +170,23 @@ def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, tree
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, which YAML forbids and PyYAML lets pass."""
+class _RecipeLoader(yaml.SafeLoader):
+    """SafeLoader whose keys are text, as all settings and classes are: a class may be called yes, no, 007 or 2024-01-01.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+    It refuses a key given twice, which YAML forbids and PyYAML lets pass.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if _word(key) in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is given twice", key.start_mark)
+            seen.add(key.value)
+        self.flatten_mapping(node)
+        return {_word(key): self.construct_object(value, deep=deep) for key, value in node.value}
+
+
+def _word(key: yaml.Node) -> str:
+    if not isinstance(key, yaml.ScalarNode):
+        raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key.start_mark)
+    return key.value

@@ -153,3 +153,25 @@ def test_recipes_name_the_schema_that_the_command_prints() -> None:
     for name in recipes.recipe_names():
         first = (folder / f"{name}.yaml").read_text().splitlines()[0]
         assert first == "# yaml-language-server: $schema=../schema.json", name
+
+
+WORDS = ["yes", "no", "on", "null", "~", "1e3", "1.0e3", "007", "0x10", "1_000", "12:30", "2024-01-01", "true", ".inf"]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_yamls_words_are_names_of_classes_too(tmp_path, word):
+    (tmp_path / "recipe.yaml").write_text(f"loss: {{class_weights: {{{word}: 2, other: 3}}}}\n")
+    settings = recipes.load(str(tmp_path / "recipe.yaml"))
+    assert settings.loss.class_weights == {word: 2, "other": 3}
+    assert recipes.load(None, [("loss.class_weights", f"{{{word}: 2, other: 3}}")]).loss == settings.loss
+    (tmp_path / "again.yaml").write_text(recipes.to_yaml(settings))
+    assert recipes.load(str(tmp_path / "again.yaml")) == settings
+
+
+def test_keys_of_a_merged_mapping_are_names_too(tmp_path):
+    (tmp_path / "recipe.yaml").write_text(
+        "model: {batch_norm: &b {momentum: 0.5}}\nloss: {class_weights: {no: 1, yes: 2}}\n"
+    )
+    assert recipes.load(str(tmp_path / "recipe.yaml")).loss.class_weights == {"no": 1, "yes": 2}
+    (tmp_path / "recipe.yaml").write_text("loss: {class_weights: {<<: {no: 1}, yes: 2}}\n")
+    assert recipes.load(str(tmp_path / "recipe.yaml")).loss.class_weights == {"no": 1, "yes": 2}

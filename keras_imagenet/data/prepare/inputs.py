@@ -12,6 +12,7 @@ from keras_imagenet.data.prepare.tars import Members, list_members, reader
 from keras_imagenet.data.prepare.tfds_input import open_tfds
 from keras_imagenet.data.sources.folder import TRAIN, list_splits
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of
+from keras_imagenet.data.sources.names import class_folder, require_writable
 from keras_imagenet.data.sources.source import fingerprint
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.settings.prepare import PrepareSettings
@@ -19,6 +20,12 @@ from keras_imagenet.settings.prepare import PrepareSettings
 
 def open_inputs(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
     """The label order and the splits. Raises DataError or SettingsError where they cannot be made out."""
+    classes, splits = _open(settings)
+    require_writable(classes)
+    return classes, splits
+
+
+def _open(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
     if settings.tfds is not None:
         return open_tfds(settings)
     if settings.folder is not None:
@@ -28,18 +35,20 @@ def open_inputs(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
 
 def _open_folder(settings: PrepareSettings, directory: Path) -> tuple[ClassList, list[Split]]:
     listings = list_splits(directory)
-    found = from_identifiers(sorted({folder for listing in listings.values() for folder in listing.folders}))
+    found = from_identifiers(
+        sorted({class_folder(folder) for listing in listings.values() for folder in listing.folders})
+    )
     classes, wanted = order_of_labels(settings, found)
     if settings.subset is None:
         label_of(found.identifiers, classes, settings.classes, f"{directory}: the class folder")
     labels = {identifier: label for label, identifier in enumerate(classes.identifiers)}
     splits = []
     for name, listing in listings.items():
-        paths = [path for path in listing.paths if path.split("/", 1)[0] in wanted]
-        sizes = listing.sizes[[path.split("/", 1)[0] in wanted for path in listing.paths]]
+        paths = [path for path in listing.paths if class_folder(path) in wanted]
+        sizes = listing.sizes[[class_folder(path) in wanted for path in listing.paths]]
 
         def read(number: int, root: Path = directory / name, paths: list[str] = paths) -> Item:
-            return item_of(paths[number], labels[paths[number].split("/", 1)[0]], (root / paths[number]).read_bytes)
+            return item_of(paths[number], labels[class_folder(paths[number])], (root / paths[number]).read_bytes)
 
         split_name = "train" if name in ("", TRAIN) else "validation"
         splits.append(Split(split_name, len(paths), read, fingerprint(paths, sizes), skipped=listing.skipped))

@@ -12,6 +12,7 @@ import numpy as np
 from keras_imagenet.data.sources.contents import contents
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
 from keras_imagenet.data.sources.listing import Listing, list_images, subfolders
+from keras_imagenet.data.sources.names import class_folder
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, held
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError
@@ -62,10 +63,10 @@ def list_splits(directory: Path) -> dict[str, Listing]:
     for name, listing in listings.items():
         if not listing.folders:
             raise DataError(f"{directory / name}: holds no class folders; {LAYOUT}")
-    filled = {_class_of(path) for listing in listings.values() for path in listing.paths}
+    filled = {class_folder(path) for listing in listings.values() for path in listing.paths}
     for name, listing in listings.items():
         for folder in listing.folders:
-            if folder not in filled:
+            if class_folder(folder) not in filled:
                 raise DataError(f"{directory / name / folder}: {_what_is_there(directory / name / folder)}")
         if not listing.paths:
             raise DataError(f"{directory / name}: no class folder there holds an image")
@@ -90,7 +91,7 @@ def file_reader(directory: Path, paths: Sequence[str]) -> Callable[[tf.Tensor], 
 
 def _classes(settings: FolderSource, listings: dict[str, Listing]) -> ClassList:
     directory = settings.directory
-    filled = {_class_of(path) for listing in listings.values() for path in listing.paths}
+    filled = {class_folder(path) for listing in listings.values() for path in listing.paths}
     if settings.classes is None:
         return from_identifiers(sorted(filled))
     classes = read_classes(settings.classes)
@@ -104,17 +105,13 @@ def _what_is_there(folder: Path) -> str:
     return f"holds no image ({found}); put JPEG, PNG, BMP, GIF or WebP files there, or remove the folder"
 
 
-def _class_of(path: str) -> str:
-    return path.split("/", 1)[0]
-
-
 def _source(directory: Path, name: str, listing: Listing, classes: ClassList) -> Source:
     label = {identifier: index for index, identifier in enumerate(classes.identifiers)}
     sums = contents(directory / name, listing.paths, listing.sizes, listing.times)
     return Source(
         classes=classes.identifiers,
         class_names=classes.names,
-        labels=np.array([label[_class_of(path)] for path in listing.paths], np.int32),
+        labels=np.array([label[class_folder(path)] for path in listing.paths], np.int32),
         names=[f"{name}/{path}" for path in listing.paths] if name else listing.paths,
         fingerprint=fingerprint("folder", listing.paths, listing.sizes, sums, classes.identifiers),
         read=file_reader(directory / name, listing.paths),

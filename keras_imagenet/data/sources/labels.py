@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ def read_classes(file: Path) -> ClassList:
         raise DataError(f"data.source.classes: {file}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise DataError(f"data.source.classes: {file}: not UTF-8 text (byte {error.start})") from None
-    lines = [line.strip() for line in lines if line.strip()]
+    lines = [unicodedata.normalize("NFC", line.strip()) for line in lines if line.strip()]
     if not lines:
         raise DataError(
             f"data.source.classes: {file}: holds no class; expected one name a line, or a TSV with a wnid column"

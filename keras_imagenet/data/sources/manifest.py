@@ -12,6 +12,7 @@ import numpy as np
 from keras_imagenet.data.sources.contents import contents
 from keras_imagenet.data.sources.folder import TRAIN, VALIDATION, file_reader
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
+from keras_imagenet.data.sources.names import spelt
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError
@@ -49,7 +50,7 @@ def _read(file: Path) -> list[_Row]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
             reader = csv.DictReader(text, delimiter="\t" if file.suffix.lower() == ".tsv" else ",", strict=True)
-            header = reader.fieldnames or []
+            header = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
             for column in ("path", "label"):
                 if column not in header:
                     found = ", ".join(header) or "nothing"
@@ -73,7 +74,8 @@ def _read(file: Path) -> list[_Row]:
 def _row(file: Path, line: int, values: dict[str | None, str | None]) -> _Row:
     if None in values or None in values.values():
         raise DataError(f"{file}: line {line}: does not have the header's {len(values) - (None in values)} columns")
-    row = _Row(line, values["path"], values["label"], values.get("split", ""), values.get("group", ""))
+    path, label, side, group = (values.get(column, "").strip() for column in ("path", "label", "split", "group"))
+    row = _Row(line, path, spelt(label), side, group)
     for column in ("path", "label"):
         if not getattr(row, column):
             raise DataError(f"{file}: line {line}: {column} is empty")
