@@ -1,6 +1,7 @@
 """Recipes are found, merged and checked; every mistake is one line that says where, what, and what would be right."""
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -175,3 +176,8 @@ def test_keys_of_a_merged_mapping_are_names_too(tmp_path):
     assert recipes.load(str(tmp_path / "recipe.yaml")).loss.class_weights == {"no": 1, "yes": 2}
     (tmp_path / "recipe.yaml").write_text("loss: {class_weights: {<<: {no: 1}, yes: 2}}\n")
     assert recipes.load(str(tmp_path / "recipe.yaml")).loss.class_weights == {"no": 1, "yes": 2}
+
+
+def test_class_weights_know_both_spellings_of_an_accent():
+    nfc, nfd = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+    assert recipes.load(None, [("loss.class_weights", f"{{{nfd}: 2}}")]).loss.class_weights == {nfc: 2}

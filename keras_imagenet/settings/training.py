@@ -1,5 +1,6 @@
 """How a network is trained: optimizer, schedule, loss, and the run itself. Rates are written for the recipe's batch size."""
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -129,8 +130,8 @@ ScheduleSettings = Annotated[
 
 
 def _names_as_text(weights: dict[object, object]) -> dict[str, object]:
-    """YAML reads a class called 7 as a number."""
-    return {str(name): weight for name, weight in weights.items()}
+    """Python may give a class called 7 as a number; an accent's two spellings are one, as in the sources."""
+    return {unicodedata.normalize("NFC", str(name)): weight for name, weight in weights.items()}
 
 
 ClassWeights = Annotated[

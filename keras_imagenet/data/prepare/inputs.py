@@ -12,7 +12,7 @@ from keras_imagenet.data.prepare.tars import Members, list_members, reader
 from keras_imagenet.data.prepare.tfds_input import open_tfds
 from keras_imagenet.data.sources.folder import TRAIN, list_splits
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of
-from keras_imagenet.data.sources.names import class_folder, require_writable
+from keras_imagenet.data.sources.names import class_folder, require_writable, spelt
 from keras_imagenet.data.sources.source import fingerprint
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.settings.prepare import PrepareSettings
@@ -90,13 +90,13 @@ def _labelled(tar: Path, members: Members, devkit: Devkit | None) -> list[str]:
     """The class of each member: its folder or inner tar, else what the devkit says."""
     flat = [name for name, identifier in zip(members.names, members.classes, strict=True) if identifier is None]
     if not flat:
-        return [identifier for identifier in members.classes if identifier is not None]
+        return [spelt(identifier) for identifier in members.classes if identifier is not None]
     if devkit is None:
         raise SettingsError(
             f"{tar}: {flat[0]} is in no class folder: give devkit, which says the classes of such images"
         )
     of_flat = dict(zip(flat, devkit.classes_of(tar, flat), strict=True))
     return [
-        of_flat[name] if identifier is None else identifier
+        of_flat[name] if identifier is None else spelt(identifier)
         for name, identifier in zip(members.names, members.classes, strict=True)
     ]

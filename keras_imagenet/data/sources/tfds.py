@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_imagenet.data.sources.array_records import Records, records_of
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, numbered, read_classes
+from keras_imagenet.data.sources.names import spelt
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, subset
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError, SettingsError, nearest
@@ -115,7 +116,7 @@ def image_and_label(builder: Any) -> tuple[str, str, ClassList]:
         )
     label = preferred if preferred in labels else "label" if "label" in labels else labels[0]
     names = features[label].names or [str(number) for number in range(features[label].num_classes)]
-    return image, label, from_identifiers(names)
+    return image, label, from_identifiers([spelt(name) for name in names])
 
 
 def has_several_labels(builder: Any) -> bool:
