@@ -10,7 +10,7 @@ from keras_imagenet.data.prepare.devkit import Devkit, read_devkit
 from keras_imagenet.data.prepare.item import Item, Split, item_of, order_of_labels
 from keras_imagenet.data.prepare.tars import Members, list_members, reader
 from keras_imagenet.data.prepare.tfds_input import open_tfds
-from keras_imagenet.data.sources.folder import TRAIN, list_splits
+from keras_imagenet.data.sources.folder import list_splits, side_of
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of
 from keras_imagenet.data.sources.names import class_folder, require_writable, spelt
 from keras_imagenet.data.sources.source import fingerprint
@@ -50,7 +50,7 @@ def _open_folder(settings: PrepareSettings, directory: Path) -> tuple[ClassList,
         def read(number: int, root: Path = directory / name, paths: list[str] = paths) -> Item:
             return item_of(paths[number], labels[class_folder(paths[number])], (root / paths[number]).read_bytes)
 
-        split_name = "train" if name in ("", TRAIN) else "validation"
+        split_name = side_of(name) or "train"
         splits.append(Split(split_name, len(paths), read, fingerprint(paths, sizes), skipped=listing.skipped))
     return classes, splits
 

@@ -4,6 +4,7 @@ from keras_imagenet.data.sources.arrays import open_arrays
 from keras_imagenet.data.sources.digits import open_digits
 from keras_imagenet.data.sources.folder import open_folder
 from keras_imagenet.data.sources.labels import ClassList
+from keras_imagenet.data.sources.left_out import left_out_lines
 from keras_imagenet.data.sources.manifest import open_manifest
 from keras_imagenet.data.sources.names import require_one_case, require_writable
 from keras_imagenet.data.sources.source import Source, Splits
@@ -11,7 +12,7 @@ from keras_imagenet.data.sources.splits import require_validation
 from keras_imagenet.data.sources.tfds import open_records, open_tfds
 from keras_imagenet.settings.data import SourceSettings
 
-__all__ = ["Source", "Splits", "open_source", "require_validation"]
+__all__ = ["Source", "Splits", "left_out_lines", "open_source", "require_validation"]
 
 _OPENERS = {
     "digits": open_digits,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,8 @@ import numpy as np
 
 from keras_imagenet.data.sources.contents import contents
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
-from keras_imagenet.data.sources.listing import Listing, list_images, subfolders
+from keras_imagenet.data.sources.left_out import some
+from keras_imagenet.data.sources.listing import OTHER_PHOTOS, Listing, list_images, subfolders
 from keras_imagenet.data.sources.names import class_folder
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, held
 from keras_imagenet.data.sources.splits import split
@@ -21,13 +23,13 @@ from keras_imagenet.settings.data import FolderSource
 if TYPE_CHECKING:
     import tensorflow as tf
 
-TRAIN = "train"
-VALIDATION = ("validation", "val", "valid", "test")
+TRAIN = ("train", "training")
+VALIDATION = ("validation", "val", "valid", "eval", "evaluation", "test", "testing")
 LAYOUT = "expected train/CLASS/FILE and val/CLASS/FILE, or CLASS/FILE"
 
 
 def open_folder(settings: FolderSource) -> Splits:
-    """The folder's splits; of several that could serve for validation, the first of validation, val, valid, test.
+    """The folder's splits, whatever the case of their names; of several for validation, the first of VALIDATION.
 
     Labels follow settings.classes, or else the names of all splits' class folders together in code-point order, so that
     a class that one split lacks shifts no other. Raises DataError if the folder is missing, empty, or laid out otherwise,
@@ -37,24 +39,32 @@ def open_folder(settings: FolderSource) -> Splits:
     listings = list_splits(directory)
     classes = _classes(settings, listings)
     sources = {name: _source(directory, name, listing, classes) for name, listing in listings.items()}
-    train = next((name for name in sources if name not in VALIDATION), None)
-    validation = next((name for name in sources if name in VALIDATION), None)
+    train = next((name for name in sources if side_of(name) != "validation"), None)
+    validation = next((name for name in sources if side_of(name) == "validation"), None)
     keys = listings[train].paths if train is not None else None  # without train/: the same held out in either layout
-    return split(settings, sources.get(train), sources.get(validation), keys)
+    splits = split(settings, sources.get(train), sources.get(validation), keys)
+    unused = [] if "" in listings else [name for name in subfolders(directory) if name not in listings]
+    remark = f"left out: what lies beside {' and '.join(listings)}: {some(unused, len(unused))}"
+    return replace(splits, remarks=(*splits.remarks, remark)) if unused else splits
+
+
+def side_of(name: str) -> str | None:
+    """train or validation, where a folder, or a manifest's split, is named as one of them is; None for any other name."""
+    word = name.casefold()
+    return "train" if word in TRAIN else "validation" if word in VALIDATION else None
 
 
 def split_folders(directory: Path) -> list[str]:
-    """Which folders hold the class folders: train and one for validation, either alone, or "", the directory itself.
+    """Which folders hold the class folders: one for each side, train's first, either alone, or "", the directory itself.
 
-    A folder is taken as split if it holds `train`, or nothing but folders named as splits are.
+    A folder is taken as split if it holds one for training, or nothing but folders named as splits are.
     """
     names = subfolders(directory)
     if not names:
         raise DataError(f"{directory}: holds no class folders; {LAYOUT}")
-    if TRAIN not in names and not set(names) <= set(VALIDATION):
-        return [""]
-    validation = [name for name in VALIDATION if name in names][:1]
-    return [TRAIN, *validation] if TRAIN in names else validation
+    train = [name for name in names if side_of(name) == "train"][:1]
+    validation = [name for word in VALIDATION for name in names if name.casefold() == word]
+    return [*train, *validation[:1]] if train or len(validation) == len(names) else [""]
 
 
 def list_splits(directory: Path) -> dict[str, Listing]:
@@ -102,7 +112,12 @@ def _classes(settings: FolderSource, listings: dict[str, Listing]) -> ClassList:
 def _what_is_there(folder: Path) -> str:
     endings = sorted({Path(name).suffix.lower() or "no ending" for name in os.listdir(folder) if name[0] != "."})
     found = f"only files with {', '.join(endings[:4])}" if endings else "it is empty"
-    return f"holds no image ({found}); put JPEG, PNG, BMP, GIF or WebP files there, or remove the folder"
+    mend = (
+        "save them as JPEG or PNG"
+        if set(endings) & set(OTHER_PHOTOS)
+        else "put JPEG, PNG, BMP, GIF or WebP files there"
+    )
+    return f"holds no image ({found}); {mend}, or remove the folder"
 
 
 def _source(directory: Path, name: str, listing: Listing, classes: ClassList) -> Source:
@@ -116,4 +131,5 @@ def _source(directory: Path, name: str, listing: Listing, classes: ClassList) ->
         fingerprint=fingerprint("folder", listing.paths, listing.sizes, sums, classes.identifiers),
         read=file_reader(directory / name, listing.paths),
         skipped=listing.skipped,
+        first_skipped=listing.first_skipped,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_imagenet.data.sources.contents import contents
-from keras_imagenet.data.sources.folder import TRAIN, VALIDATION, file_reader
+from keras_imagenet.data.sources.folder import TRAIN, VALIDATION, file_reader, side_of
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
 from keras_imagenet.data.sources.names import spelt
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint
@@ -29,7 +29,7 @@ class _Row:
 
 
 def open_manifest(settings: CsvSource) -> Splits:
-    """The manifest's splits. split: train (also where it is empty), or validation, val, valid or test.
+    """The manifest's splits. split: one of TRAIN (also where it is empty) or of VALIDATION, in any case.
 
     Labels follow settings.classes; without it, their order is numerical where all are whole numbers and that of code
     points otherwise. Examples of one group (a patient, a place) stay on one side of a fraction or of folds.
@@ -40,7 +40,7 @@ def open_manifest(settings: CsvSource) -> Splits:
     directory = settings.directory or settings.file.parent
     classes = _classes(settings, rows)
     _check_groups(settings.file, rows)
-    sides = [[row for row in rows if (row.split in VALIDATION) is side] for side in (False, True)]
+    sides = [[row for row in rows if row.split == side] for side in ("train", "validation")]
     train, validation = (_source(settings.file, directory, side, classes) if side else None for side in sides)
     keys = [row.group or row.path for row in sides[0]]
     return split(settings, train, validation, keys)
@@ -75,12 +75,13 @@ def _row(file: Path, line: int, values: dict[str | None, str | None]) -> _Row:
     if None in values or None in values.values():
         raise DataError(f"{file}: line {line}: does not have the header's {len(values) - (None in values)} columns")
     path, label, side, group = (values.get(column, "").strip() for column in ("path", "label", "split", "group"))
-    row = _Row(line, path, spelt(label), side, group)
+    row = _Row(line, path, spelt(label), "train" if not side else side_of(side) or "", group)
     for column in ("path", "label"):
         if not getattr(row, column):
             raise DataError(f"{file}: line {line}: {column} is empty")
-    if row.split not in ("", TRAIN, *VALIDATION):
-        raise DataError(f"{file}: line {line}: split = {row.split}: must be {TRAIN} or one of {', '.join(VALIDATION)}")
+    if not row.split:
+        right = f"{TRAIN[0]} or one of {', '.join(VALIDATION)}"
+        raise DataError(f"{file}: line {line}: split = {side}: must be {right}")
     return row
 
 
@@ -95,10 +96,9 @@ def _classes(settings: CsvSource, rows: list[_Row]) -> ClassList:
 
 
 def _check_groups(file: Path, rows: list[_Row]) -> None:
-    sides: dict[str, bool] = {}
+    sides: dict[str, str] = {}
     for row in rows:
-        side = row.split in VALIDATION
-        if row.group and sides.setdefault(row.group, side) != side:
+        if row.group and sides.setdefault(row.group, row.split) != row.split:
             raise DataError(f"{file}: line {row.line}: group {row.group} is in training and in validation")
 
 

@@ -144,10 +144,10 @@ def test_what_is_skipped_is_counted(tmp_path):
     source = opened(name="folder", directory=tmp_path).train
     assert source.names == ["a/1.JPG"]
     assert source.skipped == {
-        ".tif (not an image)": 1,
+        ".tif (not read; save them as JPEG or PNG)": 1,
         ".txt (not an image)": 1,
-        "folders inside class folders": 1,
         "hidden": 2,
+        "images in folders inside class folders": 1,
         "images outside class folders": 1,
     }
 
@@ -160,7 +160,7 @@ def test_what_is_skipped_is_counted(tmp_path):
         ({"train/a/1.jpg": "", "val/1.jpg": ""}, "/val: holds no class folders; expected"),
         (
             {"a/1.jpg": "", "b/x.tif": "", "b/y": ""},
-            r"/b: holds no image \(only files with .tif, no ending\); put JPEG",
+            r"/b: holds no image \(only files with .tif, no ending\); save them as JPEG",
         ),
     ],
 )
