@@ -88,7 +88,7 @@ def dry_run(settings: Settings, *, console: Console | None = None, debug: bool =
 
     run, memory = try_one_batch(settings, splits, strategy, console)
     resolved, said = run.settings.model_dump(mode="json"), facts(run)
-    lines = [recipes.to_yaml(run.settings).rstrip(), *said, memory.line]
+    lines = [*recipes.to_yaml(run.settings).rstrip().split("\n"), *said, memory.line]
     content = {"settings": resolved, "steps": run.course.total_steps, "memory": asdict(memory), "facts": said}
     console.result(content, lines)
     return content
@@ -261,7 +261,7 @@ def describe(
     shape = (record.input_size, record.input_size, record.channels) if record else Preset().input_shape
     network = registry.build(name, input_shape=shape, classes=record.classes if record else 1000)
     details = describing.details(network, batch_size)
-    lines = [describing.details_text(details)]
+    lines = describing.details_text(details).split("\n")
     if picture is not None:
         try:
             drawing.draw(network, Path(picture))

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KerasImagenetError as error:
         if debug:
             traceback.print_exc()
-        print(f"keras-imagenet: {error}", file=sys.stderr)
+        _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         print("keras-imagenet: interrupted", file=sys.stderr)
@@ -38,8 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         first_line = next(iter(str(error).splitlines()), "")
-        print(f"keras-imagenet: {type(error).__name__}: {first_line} (--debug shows the traceback)", file=sys.stderr)
+        _complain(f"{type(error).__name__}: {first_line} (--debug shows the traceback)")
         return 1
+
+
+def _complain(message: str) -> None:
+    from keras_imagenet.console import printable
+
+    print(f"keras-imagenet: {printable(message)}", file=sys.stderr)
 
 
 def split_settings(arguments: Sequence[str]) -> tuple[list[str], Overrides]:
@@ -123,7 +129,7 @@ def models(parsed: argparse.Namespace, overrides: Overrides) -> None:
     rows = describe.listing(parsed.name or "*")
     if not rows:
         raise SettingsError(f"models {parsed.name}: no network is called so{nearest(parsed.name, registry.names())}")
-    _console(parsed).result(rows, [describe.listing_text(rows)])
+    _console(parsed).result(rows, describe.listing_text(rows).split("\n"))
 
 
 def data(parsed: argparse.Namespace, overrides: Overrides) -> None:
