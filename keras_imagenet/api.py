@@ -164,14 +164,16 @@ def predict(
         raise SettingsError(f"--top {top}: must be at least 1")
     from keras_imagenet.serving.files import find_images
 
-    files = find_images(images)
+    files, missing = find_images(images)
+    if not files:
+        raise DataError(_named(missing))
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import predict as prediction
 
     answers, faults = prediction.predict(_network(folder), folder.preset, folder.classes.names, files, top)
     console.result({"images": answers}, [line for answer in answers for line in prediction.lines(answer)])
-    if faults:
-        raise DataError("; ".join(f"{path}: {reason}" for path, reason in faults))
+    if faults := [*missing, *faults]:
+        raise DataError(_named(faults))
     return answers
 
 
@@ -368,6 +370,10 @@ def _network(folder: RunFolder) -> "keras.Model":
     import keras
 
     return keras.saving.load_model(folder.model_file, compile=False, safe_mode=True)
+
+
+def _named(faults: Sequence[tuple[Path, str]]) -> str:
+    return "; ".join(f"{path}: {reason}" for path, reason in faults)
 
 
 def _closing_lines(folder: RunFolder, metrics: dict[str, Any]) -> list[str]:

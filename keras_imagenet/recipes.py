@@ -1,5 +1,6 @@
 """Find, read, merge and override recipes; every settings error is made here, as one line."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from keras_imagenet import files
 from keras_imagenet.errors import SettingsError, nearest
 from keras_imagenet.settings import Settings
 from keras_imagenet.settings.explain import explain
 
 DEFAULT_RECIPE = "digits/simple_cnn"
+MAXIMUM_BYTES = 4 * 2**20  # factors for a hundred thousand classes
 # Settings of which one holds: to give one is to take back what a lower layer says of the other.
 ALTERNATIVES = {"epochs": "steps", "steps": "epochs", "validation_fraction": "folds", "folds": "validation_fraction"}
 
@@ -52,12 +55,12 @@ def recipe_names() -> list[str]:
 def find(recipe: str) -> Path:
     """The file of a recipe given by path or by name. Raises SettingsError with the nearest name."""
     path = Path(recipe)
-    if path.is_file():
+    if os.path.isfile(path):  # Path.is_file raises for what the disk does not give
         return path
-    if path.is_dir() and (path / "settings.yaml").is_file():
+    if os.path.isfile(path / "settings.yaml"):
         return path / "settings.yaml"
     named = recipe_folder() / f"{recipe.removesuffix('.yaml')}.yaml"
-    if named.is_file() and not path.is_absolute():
+    if os.path.isfile(named) and not path.is_absolute():
         return named
     hint = nearest(recipe.removesuffix(".yaml"), recipe_names())
     raise SettingsError(f"--config {recipe}: no such file or recipe{hint or '; recipes: ' + ', '.join(recipe_names())}")
@@ -80,9 +83,11 @@ def read_layers(path: Path) -> list[Layer]:
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file that holds a mapping. Raises SettingsError with file and line, for a key given twice too."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_RecipeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
+        content = yaml.load(files.read_text(path, MAXIMUM_BYTES), Loader=_RecipeLoader)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: cannot be read: not UTF-8 text (byte {error.start})") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise SettingsError(f"{path}:{line}: not valid YAML: {error.problem}") from error

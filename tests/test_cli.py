@@ -1,6 +1,7 @@
 """The commands as a user types them: what they print where, their exit codes, and what they leave behind."""
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -65,6 +66,43 @@ def test_predict_names_classes_and_the_files_it_cannot_read(command, digits_run:
     dashed = command("predict", digits_run, "--", "-x.png", cwd=tmp_path)
     assert dashed.returncode == 0, dashed.stderr
     assert dashed.stdout.startswith("-x.png\n")
+
+
+STALE = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#define OPEN(name) int name(const char *path, int flags, ...) { \\
+    size_t length = strlen(path); va_list rest; va_start(rest, flags); int mode = va_arg(rest, int); va_end(rest); \\
+    if (length >= 9 && !strcmp(path + length - 9, "stale.png")) { errno = ESTALE; return -1; } \\
+    return ((int (*)(const char *, int, ...))dlsym(RTLD_NEXT, #name))(path, flags, mode); }
+OPEN(open)
+OPEN(open64)
+"""
+
+
+def test_predict_answers_for_what_the_disk_gives(command, digits_run: Path, tmp_path: Path) -> None:
+    """In the order asked, twice where asked twice; a pipe is not waited for, a file of a lost network drive is one fault."""
+    if shutil.which("gcc") is None:
+        pytest.skip("needs gcc, for a disk that does not give a file")
+    (tmp_path / "stale.c").write_text(STALE)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", "stale.so", "stale.c", "-ldl"], check=True, cwd=tmp_path)
+    for name in ("b.png", "a.png", "c.png", "stale.png"):
+        shutil.copy(digits_run / "example.png", tmp_path / name)
+    os.mkfifo(tmp_path / "pipe.png")
+    asked = ("b.png", "none.png", "pipe.png", "a.png", "stale.png", "b.png", "stale.c")
+    loaded = os.environ | {"LD_PRELOAD": str(tmp_path / "stale.so")}
+    done = command("predict", digits_run, *asked, "--json", cwd=tmp_path, env=loaded)
+    assert done.returncode == 3
+    assert [answer["image"] for answer in json.loads(done.stdout)["images"]] == ["b.png", "a.png", "b.png"]
+    assert done.stderr == (
+        "keras-imagenet: none.png: no such file or folder; pipe.png: cannot be read: is a pipe, a device or a socket; "
+        "stale.png: cannot be read: Stale file handle; stale.c: text, which is not supported; "
+        "give JPEG, PNG, BMP, GIF or WebP\n"
+    )
 
 
 def test_another_model_over_the_default_recipe_and_a_dry_run_leaves_nothing(command, tmp_path: Path) -> None:

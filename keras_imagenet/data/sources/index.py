@@ -15,6 +15,7 @@ from keras_imagenet.errors import DataError
 def read_index(file: Path) -> tuple[np.ndarray, list[str]]:
     """Labels, int32 [n], and names of a split that `keras-imagenet prepare` wrote. DataError if they cannot be read."""
     try:
+        files.look(file)
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
             names = kept["names"].tobytes().decode()
             labels = kept["labels"]

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from keras_imagenet import files
 from keras_imagenet.errors import DataError, nearest
+
+MAXIMUM_BYTES = 64 * 2**20  # a million classes
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ def read_classes(file: Path) -> ClassList:
     Raises DataError if the file is missing, empty, not UTF-8, or names a class twice.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = files.read_text(file, MAXIMUM_BYTES, encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise DataError(f"data.source.classes: {file}: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from keras_imagenet import files
 from keras_imagenet.data.sources.contents import contents
 from keras_imagenet.data.sources.folder import TRAIN, VALIDATION, file_reader, side_of
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
@@ -17,6 +18,8 @@ from keras_imagenet.data.sources.source import Source, Splits, fingerprint
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError
 from keras_imagenet.settings.data import CsvSource
+
+MAXIMUM_BYTES = 2**30  # of the manifest; ten million lines
 
 
 @dataclass(frozen=True)
@@ -48,16 +51,14 @@ def open_manifest(settings: CsvSource) -> Splits:
 
 def _read(file: Path) -> list[_Row]:
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.DictReader(text, delimiter="\t" if file.suffix.lower() == ".tsv" else ",", strict=True)
-            header = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-            for column in ("path", "label"):
-                if column not in header:
-                    found = ", ".join(header) or "nothing"
-                    raise DataError(
-                        f"{file}: lacks the column {column}; its first line holds {found}; expected path,label"
-                    )
-            rows = [_row(file, reader.line_num, values) for values in reader]
+        text = io.StringIO(files.read_text(file, MAXIMUM_BYTES, encoding="utf-8-sig", newline=""), newline="")
+        reader = csv.DictReader(text, delimiter="\t" if file.suffix.lower() == ".tsv" else ",", strict=True)
+        header = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+        for column in ("path", "label"):
+            if column not in header:
+                found = ", ".join(header) or "nothing"
+                raise DataError(f"{file}: lacks the column {column}; its first line holds {found}; expected path,label")
+        rows = [_row(file, reader.line_num, values) for values in reader]
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -109,7 +110,7 @@ def _source(file: Path, directory: Path, rows: list[_Row], classes: ClassList) -
     sizes, times = np.empty((2, len(rows)), np.int64)
     for position, row in enumerate(rows):
         try:
-            found = os.stat(directory / row.path)
+            found = files.look(directory / row.path)
         except OSError as error:
             raise DataError(f"{file}: line {row.line}: {directory / row.path}: {error.strerror}") from None
         sizes[position], times[position] = found.st_size, found.st_mtime_ns

@@ -304,6 +304,11 @@ def test_groups_are_held_out_whole(tmp_path):
         ("path,label\n1.jpg,a,b\n", "line 2: does not have the header's 2 columns"),
         ("path,label\n9.jpg,a\n", "line 2: .*9.jpg: No such file"),
         ("path,label,split\n1.jpg,a,tran\n", "line 2: split = tran: must be train or one of validation, val"),
+        ("path,label\n1.jpg,a\n.,b\n", "line 3: .*: is a folder"),
+        ("path,label\npipe.jpg,a\n", "line 2: .*pipe.jpg: is a pipe, a device or a socket"),
+        ("path,label\nlink.jpg,a\n", "line 2: .*link.jpg: is a pipe, a device or a socket"),
+        ("path,label\ngone.jpg,a\n", "line 2: .*gone.jpg: No such file"),
+        ("path,label\n1\0.jpg,a\n", "line 2: .*: no file can be called so"),
         (
             "path,label,split,group\n1.jpg,a,train,x\n2.jpg,a,val,x\n",
             "line 3: group x is in training and in validation",
@@ -312,5 +317,8 @@ def test_groups_are_held_out_whole(tmp_path):
 )
 def test_wrong_manifests_are_one_line(tmp_path, text, message):
     make_folder(tmp_path, {"list.csv": text, "1.jpg": "", "2.jpg": ""})
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "pipe.jpg")
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     with pytest.raises(DataError, match=message):
         opened(name="csv", file=tmp_path / "list.csv")
