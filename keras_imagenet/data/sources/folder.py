@@ -13,7 +13,7 @@ import numpy as np
 from keras_imagenet.data.sources.contents import contents
 from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
 from keras_imagenet.data.sources.left_out import some
-from keras_imagenet.data.sources.listing import OTHER_PHOTOS, Listing, list_images, subfolders
+from keras_imagenet.data.sources.listing import OTHER_PHOTOS, Listing, images_in, list_images, subfolders
 from keras_imagenet.data.sources.names import class_folder
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, held
 from keras_imagenet.data.sources.splits import split
@@ -61,7 +61,7 @@ def split_folders(directory: Path) -> list[str]:
     """
     names = subfolders(directory)
     if not names:
-        raise DataError(f"{directory}: holds no class folders; {LAYOUT}")
+        raise DataError(f"{directory}: {_no_class_folders(directory)}")
     train = [name for name in names if side_of(name) == "train"][:1]
     validation = [name for word in VALIDATION for name in names if name.casefold() == word]
     return [*train, *validation[:1]] if train or len(validation) == len(names) else [""]
@@ -72,8 +72,11 @@ def list_splits(directory: Path) -> dict[str, Listing]:
     listings = {name: list_images(directory / name) for name in split_folders(directory)}
     for name, listing in listings.items():
         if not listing.folders:
-            raise DataError(f"{directory / name}: holds no class folders; {LAYOUT}")
+            raise DataError(_no_split(directory, name))
     filled = {class_folder(path) for listing in listings.values() for path in listing.paths}
+    folders = [directory / name / folder for name, listing in listings.items() for folder in listing.folders]
+    if not filled and len(deeper := [folder for folder in folders if _holds_classes(folder)]) == 1:
+        raise DataError(f"{directory}: the classes seem to be in {deeper[0]}; give that folder")
     for name, listing in listings.items():
         for folder in listing.folders:
             if class_folder(folder) not in filled:
@@ -109,7 +112,37 @@ def _classes(settings: FolderSource, listings: dict[str, Listing]) -> ClassList:
     return classes
 
 
+def _no_split(directory: Path, name: str) -> str:
+    """What is wrong with a split's folder in which there is none of a class."""
+    beside = [other for other in subfolders(directory) if side_of(other) is None]
+    if side_of(name) != "train" or not beside:
+        return f"{directory / name}: {_no_class_folders(directory / name)}"
+    return (
+        f"{directory}: {name} is taken for the training split, but holds no class folders; if it is a class as "
+        f"{some(beside, len(beside))}, move all of them into a folder {directory / 'train'}, or call it otherwise"
+    )
+
+
+def _holds_classes(folder: Path) -> bool:
+    """Whether a folder is laid out as a data set: it holds folders of images, or those of splits that do."""
+    inner = [folder / name for name in subfolders(folder)]
+    return any(images_in(path) for path in inner) or any(
+        images_in(path / name) for path in inner if side_of(path.name) for name in subfolders(path)
+    )
+
+
+def _no_class_folders(directory: Path) -> str:
+    images = images_in(directory)
+    hint = f"; sort its {len(images):,} images into a folder for each class, or, if they are one class, give the folder above"
+    return f"holds no class folders; {LAYOUT}" + (hint if images else "")
+
+
 def _what_is_there(folder: Path) -> str:
+    if deeper := [name for name in subfolders(folder) if images_in(folder / name)]:
+        return (
+            f"holds no image itself; they lie one level deeper, in {some(deeper, len(deeper))}, and only CLASS/FILE is read: "
+            f"move them up, or, if those are the classes, give {folder}"
+        )
     endings = sorted({Path(name).suffix.lower() or "no ending" for name in os.listdir(folder) if name[0] != "."})
     found = f"only files with {', '.join(endings[:4])}" if endings else "it is empty"
     mend = (

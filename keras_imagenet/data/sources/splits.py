@@ -18,9 +18,12 @@ def split(
 ) -> Splits:
     """Holds out what the settings say. keys: what is hashed for each example of train; its name if not given.
 
-    Examples with one key stay together. Raises SettingsError if the data has a validation split already, and
-    DataError if nothing would be held out, or everything.
+    Examples with one key stay together. A validation split that the data has already wins over validation_fraction, with a
+    remark. Raises SettingsError if folds are asked for beside one, and DataError if nothing would be held out, or everything.
     """
+    if settings.validation_fraction is not None and validation is not None:
+        own = f"data.source.validation_fraction = {settings.validation_fraction:g} is not used: the data has a validation split"
+        return Splits(train, validation, (own,))
     asked = "validation_fraction" if settings.validation_fraction is not None else "folds"
     if settings.validation_fraction is None and settings.folds is None:
         return Splits(train, validation)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from keras_imagenet.data.sources import Source, open_source
+from keras_imagenet.data.sources import Source, left_out_lines, open_source
 from keras_imagenet.data.sources.labels import read_classes
 from keras_imagenet.data.sources.splits import hash_fractions
 from keras_imagenet.errors import DataError, SettingsError
@@ -155,6 +155,46 @@ def test_what_is_skipped_is_counted(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
+        (["photos/ant/1.jpg", "photos/bee/1.jpg"], "X: the classes seem to be in X/photos; give that folder"),
+        (["photos/train/ant/1.jpg", "notes/x.txt"], "X: the classes seem to be in X/photos; give that folder"),
+        (
+            ["train/photos/ant/1.jpg", "val/bee/1.jpg"],
+            "X/train/photos: holds no image itself; they lie one level deeper, in ant",
+        ),
+        (
+            ["ant/2023/1.jpg", "ant/2024/1.jpg", "bee/2023/1.jpg"],
+            "X/ant: holds no image itself; .*, in 2023, 2024, and only",
+        ),
+        (
+            ["ant/1.jpg", "bee/more/1.jpg"],
+            "X/bee: holds no image itself; they lie one level deeper, in more, .*give X/bee",
+        ),
+        (
+            ["bus/1.jpg", "car/1.jpg", "train/1.jpg"],
+            "X: train is taken for the training split.* a class as bus, car, move all",
+        ),
+        (["Bus/1.jpg", "Train/1.jpg"], "X: Train is taken for the training split.* a class as Bus, move all"),
+        (
+            ["1.jpg", "2.jpg"],
+            "holds no class folders; .*; sort its 2 images into a folder for each class, or, if they are one",
+        ),
+        (
+            ["train/ant/1.jpg", "test/1.jpg"],
+            "X/test: holds no class folders; .*; sort its 1 images into a folder for each",
+        ),
+    ],
+)
+def test_a_folder_of_another_shape_gets_words_that_help(tmp_path, monkeypatch, files, message):
+    monkeypatch.chdir(tmp_path)
+    make_folder(tmp_path / "X", dict.fromkeys(files, ""))
+    with pytest.raises(DataError, match=message) as caught:
+        opened(name="folder", directory="X")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
         ({}, "holds no class folders; expected train/CLASS/FILE and val/CLASS/FILE, or CLASS/FILE"),
         ({"1.jpg": ""}, "holds no class folders; expected"),
         ({"train/a/1.jpg": "", "val/1.jpg": ""}, "/val: holds no class folders; expected"),
@@ -246,11 +286,23 @@ def test_folds_part_the_examples(tmp_path):
 
 def test_holding_out_of_data_that_is_split_already_is_a_mistake(tmp_path):
     make_folder(tmp_path, {"train/a/1.jpg": "", "val/a/1.jpg": ""})
-    with pytest.raises(SettingsError, match="validation_fraction: the data has a validation split already"):
-        opened(name="folder", directory=tmp_path, validation_fraction=0.5)
+    with pytest.raises(SettingsError, match="folds: the data has a validation split already"):
+        opened(name="folder", directory=tmp_path, folds=5)
     shutil.rmtree(tmp_path / "val")
     with pytest.raises(DataError, match="would hold out none of 1 examples"):
         opened(name="folder", directory=tmp_path, validation_fraction=0.001)
+
+
+def test_a_split_of_its_own_wins_over_a_recipes_fraction_and_that_is_said(tmp_path):
+    make_folder(
+        tmp_path, {"train/a/1.jpg": "", "val/a/1.jpg": "", "list.csv": "path,label,split\ntrain/a/1.jpg,a,val\n"}
+    )
+    splits = opened(name="folder", directory=tmp_path, validation_fraction=0.2)
+    assert (splits.train.names, splits.validation.names) == (["train/a/1.jpg"], ["val/a/1.jpg"])
+    said = "data.source.validation_fraction = 0.2 is not used: the data has a validation split"
+    assert said in left_out_lines(splits)
+    assert said in left_out_lines(opened(name="csv", file=tmp_path / "list.csv", validation_fraction=0.2))
+    assert said not in left_out_lines(opened(name="folder", directory=tmp_path))
 
 
 def test_hashes_are_even_and_stay_as_they_are():
