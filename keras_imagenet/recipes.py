@@ -1,7 +1,8 @@
 """Find, read, merge and override recipes; every settings error is made here, as one line."""
 
+import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from keras_imagenet.settings import Settings
 from keras_imagenet.settings.explain import explain
 
 DEFAULT_RECIPE = "digits/simple_cnn"
-MAXIMUM_BYTES = 4 * 2**20  # factors for a hundred thousand classes
+MAXIMUM_BYTES = 2**20  # room for a factor of each of tens of thousands of classes
+MAXIMUM_VALUES = 1_000_000
 # Settings of which one holds: to give one is to take back what a lower layer says of the other.
 ALTERNATIVES = {"epochs": "steps", "steps": "epochs", "validation_fraction": "folds", "folds": "validation_fraction"}
 
@@ -83,16 +85,12 @@ def read_layers(path: Path) -> list[Layer]:
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file that holds a mapping. Raises SettingsError with file and line, for a key given twice too."""
     try:
-        content = yaml.load(files.read_text(path, MAXIMUM_BYTES), Loader=_RecipeLoader)
+        text = files.read_text(path, MAXIMUM_BYTES)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: cannot be read: not UTF-8 text (byte {error.start})") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise SettingsError(f"{path}:{line}: not valid YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    content = _parsed(text, lambda line: f"{path}:{line}")
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -106,10 +104,7 @@ def override_tree(key: str, text: str) -> dict[str, Any]:
     """One flag as a nested mapping; null and values in brackets or braces are read as YAML, others kept as text."""
     value: Any = text
     if text.strip() in ("null", "~") or text.strip().startswith(("[", "{")):
-        try:
-            value = yaml.load(text, Loader=_RecipeLoader)
-        except yaml.MarkedYAMLError as error:
-            raise SettingsError(f"--{key} {text}: not valid YAML: {error.problem}") from error
+        value = _parsed(text, lambda line: f"--{key} {text}")
     for part in reversed(key.split(".")):
         value = {part: value}
     return value
@@ -175,11 +170,42 @@ def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, tree
 
 
+def _parsed(text: str, place: Callable[[int], str]) -> Any:
+    """What YAML says; SettingsError that begins with place(line) where it is none."""
+    try:
+        return yaml.load(text, Loader=_RecipeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SettingsError(f"{place(line)}: not valid YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{place(1)}: not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise SettingsError(f"{place(1)}: not valid YAML: groups inside groups without an end") from error
+
+
 class _RecipeLoader(yaml.SafeLoader):
     """SafeLoader whose keys are text, as all settings and classes are: a class may be called yes, no, 007 or 2024-01-01.
 
-    It refuses a key given twice, which YAML forbids and PyYAML lets pass.
+    It refuses a key given twice, which YAML forbids and PyYAML lets pass; a text whose aliases, each of some others, would
+    make more values than memory holds; and a value that is not what it looks like, such as the date 2024-13-45.
     """
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None and _values(node, {}) > MAXIMUM_VALUES:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"its aliases make more than {MAXIMUM_VALUES:,} values of it", node.start_mark
+            )
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError) as error:  # of the functions that read numbers, dates and words
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value!r:.40} is no {kind}; write text in quotes", node.start_mark
+            ) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
         seen: set[str] = set()
@@ -189,6 +215,16 @@ class _RecipeLoader(yaml.SafeLoader):
             seen.add(key.value)
         self.flatten_mapping(node)
         return {_word(key): self.construct_object(value, deep=deep) for key, value in node.value}
+
+
+def _values(node: yaml.Node, known: dict[int, float]) -> float:
+    """Values of a node, those behind aliases counted as often as they are named; infinity where it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        children = () if isinstance(node, yaml.ScalarNode) else node.value
+        pairs = (child if isinstance(child, tuple) else (child,) for child in children)
+        known[id(node)] = 1 + sum(_values(child, known) for pair in pairs for child in pair)
+    return known[id(node)]
 
 
 def _word(key: yaml.Node) -> str:

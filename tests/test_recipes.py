@@ -181,3 +181,69 @@ def test_keys_of_a_merged_mapping_are_names_too(tmp_path):
 def test_class_weights_know_both_spellings_of_an_accent():
     nfc, nfd = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
     assert recipes.load(None, [("loss.class_weights", f"{{{nfd}: 2}}")]).loss.class_weights == {nfc: 2}
+
+
+LAUGHS = "a: &a {x: [1, 2, 3, 4, 5, 6, 7, 8, 9]}\n" + "".join(
+    f"{name}: &{name} [{', '.join(['*' + chr(ord(name) - 1)] * 9)}]\n" for name in "bcdefghi"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (LAUGHS, ":1: not valid YAML: its aliases make more than 1,000,000 values of it"),
+        ("train: &a [*a]\n", ":1: not valid YAML: its aliases make more than 1,000,000 values of it"),
+        ("a: &a {x: 1}\nb: &b {<<: [*a, *a]}\ntrain: {<<: *b}\n", "unknown setting"),
+        ("train: {[1, 2]: 3}\n", ":1: not valid YAML: a key must be a word"),
+        ("train:\n  ? {a: 1}\n  : 3\n", ":2: not valid YAML: a key must be a word"),
+        ("train: {<<: {[1]: 2}}\n", ":1: not valid YAML: a key must be a word"),
+        ("[1]: 3\n", ":1: not valid YAML: a key must be a word"),
+        ("train: {epochs: 2024-13-45}\n", ":1: not valid YAML: '2024-13-45' is no timestamp; write text in quotes"),
+        ("train: {epochs: !!int ten}\n", ":1: not valid YAML: 'ten' is no int"),
+        ("train: {epochs: !!bool ten}\n", ":1: not valid YAML: 'ten' is no bool"),
+        ("train: " + "[" * 5000, ":1: not valid YAML: groups inside groups without an end"),
+        ("train: {epochs: \0}\n", ": not valid YAML: "),
+        ("#" * 2**20 + "\n", ": cannot be read: is larger than 1 MiB"),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, str) else None,
+)
+def test_a_text_that_no_one_can_mean_is_one_line(tmp_path: Path, text: str, wanted: str) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text)
+    message = complaint(recipe=str(file))
+    assert message.startswith(str(file))
+    assert wanted in message
+    assert len(message) < 600
+
+
+@pytest.mark.parametrize("value", ["{[1]: 2}", "[2024-13-45]", "[" * 5000, "[\1]", "{a: &a [*a]}"])
+def test_a_flag_that_no_one_can_mean_is_one_line(value: str) -> None:
+    assert ": not valid YAML: " in complaint(("loss.class_weights", value))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("train.epochs", "1e12"),
+        ("train.steps", "10000000000"),
+        ("train.batch_size", "1000000000"),
+        ("train.evaluation_batch_size", "1000000000"),
+        ("train.checkpoint_steps", "10000000000"),
+        ("train.time_limit", "1e12"),
+        ("schedule.warmup_epochs", "1e300"),
+        ("schedule.reference_batch", "1000000000"),
+        ("runtime.threads", "1000000"),
+        ("runtime.compute_threads", "1000000"),
+        ("runtime.logical_cpus", "10000"),
+        ("data.size", "1000000"),
+        ("data.size", "[224, 1000000]"),
+        ("data.source.folds", "1000000"),
+        ("augment.pad_crop", "1000000"),
+        ("augment.rand_augment", "{count: 1000000}"),
+        ("augment.augmix", "{width: 1000000}"),
+    ],
+)
+def test_a_number_that_no_one_can_mean_is_refused(key: str, value: str) -> None:
+    message = complaint((key, value))
+    assert message.startswith(f"command line: {key}")
+    assert "less than or equal to" in message

@@ -8,17 +8,17 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     field_validator,
     model_validator,
 )
 
-from keras_imagenet.settings.group import Group
+from keras_imagenet.settings.group import Group, Pixels
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
+Operations = Annotated[int, Field(gt=0, le=100)]
 PartialShare = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -62,7 +62,7 @@ class RandAugment(Group):
 
     form: Literal["timm", "torchvision"] = "timm"
     """timm: strengths 0-10 from a normal distribution, filled with the mean's colour; torchvision: 31 fixed strengths."""
-    count: PositiveInt = 2
+    count: Operations = 2
     """Operations for each image."""
     magnitude: Annotated[float, Field(ge=0, le=30)] = 9.0
     """Strength: 0 to 10 for timm, 0 to 30 for torchvision."""
@@ -91,9 +91,9 @@ class AugMix(Group):
 
     severity: Annotated[int, Field(ge=1, le=10)] = 3
     """Strengths are drawn from the this many lowest of ten."""
-    width: PositiveInt = 3
+    width: Operations = 3
     """Chains."""
-    depth: PositiveInt | None = None
+    depth: Operations | None = None
     """Operations in a chain; if not given, 1 to 3 drawn evenly."""
     alpha: Annotated[float, Field(gt=0)] = 1.0
     """Parameter of the Dirichlet and Beta distributions of the weights."""
@@ -108,7 +108,7 @@ class GridMask(Group):
     """How often an image gets a grid."""
     ratio: Annotated[float, Field(gt=0, lt=1)] = 0.6
     """Share of the grid's unit that is kept along each axis."""
-    unit: Range[PositiveInt] = (96, 224)
+    unit: Range[Pixels] = (96, 224)
     """Range of the grid's unit in pixels."""
     rotation: Annotated[float, Field(ge=0, le=360)] = 0.0
     """Largest angle in degrees by which the grid is turned about the centre."""
@@ -125,7 +125,7 @@ class RandomErasing(Group):
     """Range of the rectangle's share of the image's area."""
     aspect: Range[PositiveFloat] = (0.3, 1 / 0.3)
     """Range of the rectangle's height / width."""
-    count: PositiveInt = 1
+    count: Operations = 1
     """Most rectangles; the area is divided by the number drawn."""
 
 
@@ -165,7 +165,7 @@ class AugmentSettings(Group):
 
     random_resized_crop: RandomResizedCrop | None = None
     """Random crop of area and aspect; if not given, training images are fitted as evaluation's are."""
-    pad_crop: NonNegativeInt = 0
+    pad_crop: Annotated[int, Field(ge=0, le=2**14)] = 0
     """Pixels of zero padding on each side before a random crop back to the size; the CIFAR augmentation."""
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
     """Flips with probability 1/2 along each named axis."""

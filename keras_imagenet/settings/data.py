@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from keras_imagenet.settings.group import Group
+from keras_imagenet.settings.group import Group, Pixels
 
 
 def _number(value: object) -> object:
@@ -14,7 +14,10 @@ def _number(value: object) -> object:
 
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Size = PositiveInt | tuple[PositiveInt, PositiveInt]
+Size = Annotated[
+    Annotated[Pixels, Tag("side")] | Annotated[tuple[Pixels, Pixels], Tag("sides")],
+    Discriminator(lambda value: "sides" if isinstance(value, list | tuple) else "side"),
+]
 
 
 class _Split(Group):
@@ -24,7 +27,7 @@ class _Split(Group):
     """A file that fixes the label order: one name a line, or a TSV with a `wnid` column."""
     validation_fraction: Fraction | None = None
     """Share of the training examples held out, by a hash of each example's name; only where there is no validation split."""
-    folds: Annotated[int, Field(ge=2)] | None = None
+    folds: Annotated[int, Field(ge=2, le=10_000)] | None = None
     """Number of folds for cross-validation, by a hash of each example's name; instead of validation_fraction."""
     fold: Annotated[int, Field(ge=0)] = 0
     """Which of the folds is held out, from 0."""

@@ -44,14 +44,14 @@ def explain(error: Mapping[str, Any], layers: Sequence[tuple[str, Mapping[str, A
         return f"{where}: {key if kind == 'missing' else key + '.name'}: is required"
     if kind == "union_tag_invalid":
         tags = error["ctx"]["expected_tags"].replace("'", "").split(", ")
-        return f"{where}: {key}.name = {error['ctx']['tag']}: must be one of {', '.join(tags)}{nearest(error['ctx']['tag'], tags)}"
+        return f"{where}: {key}.name = {error['ctx']['tag']!s:.80}: must be one of {', '.join(tags)}{nearest(error['ctx']['tag'], tags)}"
     if kind == "literal_error":
         options = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-        return f"{where}: {key} = {value}: must be one of {', '.join(options)}{nearest(str(value), options)}"
+        return f"{where}: {key} = {value!s:.80}: must be one of {', '.join(options)}{nearest(str(value), options)}"
     if kind == "model_type":
         return f"{where}: {key} = {value!r:.80}: must be a group of settings in braces, such as {{}} for its defaults"
     if kind == "tuple_type":
-        return f"{where}: {key} = {value}: must be a list in brackets, such as [{value}]"
+        return f"{where}: {key} = {value!s:.80}: must be a list in brackets, such as [{value!s:.80}]"
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if not path:  # of the settings together

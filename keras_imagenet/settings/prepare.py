@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from keras_imagenet.errors import SettingsError
-from keras_imagenet.settings.group import Group
+from keras_imagenet.settings.group import Group, Pixels, Threads
 
 
 class PrepareSettings(Group):
@@ -33,15 +33,15 @@ class PrepareSettings(Group):
     """A file that fixes the label order: one name a line, or a TSV with a `wnid` column."""
     subset: Path | None = None
     """A file like classes that names the classes to keep; labels follow it unless classes is given."""
-    max_side: PositiveInt | None = None
+    max_side: Pixels | None = None
     """Longest side in pixels; larger images are shrunk (Lanczos) and stored as JPEG."""
     quality: Annotated[int, Field(ge=1, le=100)] | None = None
     """JPEG quality of images stored anew, 90 if not given; without max_side, every image is stored anew where that is smaller."""
-    shard_size: PositiveInt = 4096
+    shard_size: Annotated[int, Field(gt=0, le=10_000_000)] = 4096
     """Images per shard."""
     shuffle: bool = True
     """Whether images are stored in random order; false keeps the order found, which reads faster from a spinning disk."""
-    threads: PositiveInt | None = None
+    threads: Threads | None = None
     """Images checked at once; as many as there are processors if not given."""
 
     @model_validator(mode="after")

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from keras_imagenet.settings.group import Group
+from keras_imagenet.settings.group import Group, Threads
 
 
 class RuntimeSettings(Group):
@@ -17,11 +17,11 @@ class RuntimeSettings(Group):
     """Whether XLA compiles the training step; for one device."""
     deterministic: bool = False
     """Whether TensorFlow picks kernels that give the same bits each time; needed on GPUs only, and slower there."""
-    threads: PositiveInt | None = None
+    threads: Threads | None = None
     """Threads that read and augment images; as many as there are processors if not given. It changes no batch."""
-    compute_threads: PositiveInt | None = None
+    compute_threads: Threads | None = None
     """Threads of one operation on a CPU; TensorFlow's choice if not given. It changes results by rounding."""
-    logical_cpus: PositiveInt | None = None
+    logical_cpus: Annotated[int, Field(gt=0, le=256)] | None = None
     """Replicas to run on the CPU, where there is no GPU: to try what several devices do."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of everything that is drawn: weights, order, augmentation, dropout."""

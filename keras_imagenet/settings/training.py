@@ -10,12 +10,11 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     PositiveFloat,
-    PositiveInt,
     Tag,
     model_validator,
 )
 
-from keras_imagenet.settings.group import Group
+from keras_imagenet.settings.group import BatchSize, Epochs, Group, Steps
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -75,11 +74,11 @@ class AdamSettings(_WeightDecay):
 class _Warmup(Group):
     """Fields of every schedule."""
 
-    warmup_epochs: NonNegativeFloat = 0.0
+    warmup_epochs: Annotated[float, Field(ge=0, le=100_000)] = 0.0
     """Epochs, fractions included, in which the rate rises linearly, step by step, to its peak."""
     warmup_from: Share = 0.0
     """Share of the peak rate at which the rise starts."""
-    reference_batch: PositiveInt | None = None
+    reference_batch: BatchSize | None = None
     """Batch size the learning rate is written for; the rate acts multiplied by batch_size / reference_batch."""
 
     @model_validator(mode="after")
@@ -117,7 +116,7 @@ class StepSchedule(_Warmup):
     """The rate multiplied by a factor at each milestone."""
 
     name: Literal["step"]
-    milestones: tuple[PositiveFloat, ...]
+    milestones: tuple[Epochs, ...]
     """Epochs at which the rate falls."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """What the rate is multiplied by at each."""
@@ -163,31 +162,31 @@ class LossSettings(Group):
 class TrainSettings(Group):
     """The length of a run, its batches, and when it is evaluated, saved and stopped."""
 
-    epochs: PositiveFloat | None = None
+    epochs: Epochs | None = None
     """Passes over the training examples; 10 if neither epochs nor steps is given."""
-    steps: PositiveInt | None = None
+    steps: Steps | None = None
     """Optimizer steps, instead of epochs."""
-    batch_size: PositiveInt = 64
+    batch_size: BatchSize = 64
     """Examples per step over all replicas: always the global batch."""
-    repeats: PositiveInt = 1
+    repeats: BatchSize = 1
     """How often each drawn example stands in its batch, augmented anew each time (arXiv:1901.09335); an epoch stays as long."""
     balance: Share = 0.0
     """0 draws examples equally often, 1 classes, 0.5 by square roots: a class's share goes by count ** (1 - balance) (arXiv:1910.09217)."""
-    evaluation_batch_size: PositiveInt | None = None
+    evaluation_batch_size: BatchSize | None = None
     """Examples per evaluation batch over all replicas; batch_size if not given. It changes no result."""
     clip_norm: PositiveFloat | None = None
     """Largest norm of all gradients together; longer ones are scaled down to it, after the sum over replicas."""
     gradient_checkpointing: bool = False
     """Whether activations are computed again for the gradients instead of being kept; not together with runtime.xla."""
-    checkpoint_steps: PositiveInt | None = None
+    checkpoint_steps: Steps | None = None
     """Steps between checkpoints; one is written at the end of every epoch in any case."""
     keep: Literal["last", "best"] = "last"
     """Which weights the run leaves: the last, or those with the best validation top-1."""
-    patience: PositiveInt | None = None
+    patience: Annotated[int, Field(gt=0, le=100_000)] | None = None
     """Epochs without a better validation top-1 after which training stops; never if not given."""
-    time_limit: PositiveFloat | None = None
+    time_limit: Annotated[float, Field(gt=0, le=10_000_000)] | None = None
     """Minutes after which the run saves its state and leaves; the same command goes on."""
-    summary_steps: PositiveInt = 50
+    summary_steps: Steps = 50
     """Steps between two points of a TensorBoard curve."""
 
     @model_validator(mode="after")
