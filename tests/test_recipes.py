@@ -247,3 +247,19 @@ def test_a_number_that_no_one_can_mean_is_refused(key: str, value: str) -> None:
     message = complaint((key, value))
     assert message.startswith(f"command line: {key}")
     assert "less than or equal to" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "meant"),
+    [
+        ("mean", "[123.675, 116.28, 103.53]", "[0.485, 0.456, 0.406]"),
+        ("std", "[58.395, 57.12, 57.375]", "[0.229, 0.224, 0.225]"),
+        ("mean", "[127.5]", "[0.5]"),
+    ],
+)
+def test_a_mean_on_the_scale_of_bytes_is_refused_with_what_was_meant(key: str, given: str, meant: str) -> None:
+    """The network saw numbers near -540, trained badly, and nothing said why."""
+    message = complaint((f"data.{key}", given))
+    assert message.startswith(f"command line: data.{key}: the scale is 0-1")
+    assert message.endswith(f"divided by 255: {meant}")
+    assert getattr(recipes.load(None, [(f"data.{key}", "[1, 0.5, 0.003]")]).data, key) == (1, 0.5, 0.003)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from keras_imagenet.settings.group import Group, Pixels
 
@@ -128,3 +128,13 @@ class DataSettings(Group):
     """Mean of each channel on the scale 0-1, subtracted. ImageNet's for RGB and 0.5 for greyscale if not given."""
     std: tuple[Annotated[float, Field(gt=0)], ...] | None = None
     """Standard deviation of each channel on the scale 0-1, divided by. ImageNet's for RGB and 0.5 for greyscale if not given."""
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _on_the_scale_of_shares(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is None or max(value, default=0) <= 1:
+            return value
+        divided = ", ".join(f"{number / 255:.4g}" for number in value)
+        raise ValueError(
+            f"the scale is 0-1, of pixel / 255; numbers on the scale 0-255 are divided by 255: [{divided}]"
+        )
