@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from keras_imagenet import files
 from keras_imagenet.errors import SettingsError, nearest
 from keras_imagenet.settings import Settings
-from keras_imagenet.settings.explain import explain
+from keras_imagenet.settings.explain import explain, text_names
 
 DEFAULT_RECIPE = "digits/simple_cnn"
 MAXIMUM_BYTES = 2**20  # room for a factor of each of tens of thousands of classes
@@ -56,7 +56,7 @@ def recipe_names() -> list[str]:
 
 def find(recipe: str) -> Path:
     """The file of a recipe given by path or by name. Raises SettingsError with the nearest name."""
-    path = Path(recipe)
+    path = Path(os.path.expanduser(recipe))
     if os.path.isfile(path):  # Path.is_file raises for what the disk does not give
         return path
     if os.path.isfile(path / "settings.yaml"):
@@ -101,9 +101,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def override_tree(key: str, text: str) -> dict[str, Any]:
-    """One flag as a nested mapping; null and values in brackets or braces are read as YAML, others kept as text."""
+    """One flag as a nested mapping; null and values in brackets or braces are read as YAML, others kept as text.
+
+    Of a path, or what else is text, null alone is read: [2024]photos is a folder.
+    """
     value: Any = text
-    if text.strip() in ("null", "~") or text.strip().startswith(("[", "{")):
+    if text.strip() == "null" or (
+        key not in text_names() and (text.strip() == "~" or text.strip().startswith(("[", "{")))
+    ):
         value = _parsed(text, lambda line: f"--{key} {text}")
     for part in reversed(key.split(".")):
         value = {part: value}

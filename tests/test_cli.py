@@ -131,6 +131,22 @@ def test_another_model_over_the_default_recipe_and_a_dry_run_leaves_nothing(comm
         (["fit", "--data.source.name", "foldr"], 2, "digits, arrays, folder, csv, records, tfds; did you mean folder?"),
         (["fit", "--data.size", "0"], 2, "data.size = '0': input should be greater than 0"),
         (["fit", "photos"], 2, "photos: unexpected argument"),
+        (["fit", "--config"], 2, "--config: needs a value"),
+        (["fit", "--model", "resnet50"], 2, "--model: unknown argument; did you mean --model.name?"),
+        (["fit", "--optimizer=adam"], 2, "--optimizer=adam: unknown argument; did you mean --optimizer.name?"),
+        (["fit", "--batch-size", "8"], 2, "--batch-size: unknown argument; did you mean --train.batch_size?"),
+        (["fit", "--lr", "1"], 2, "--lr: unknown argument; did you mean --optimizer.learning_rate?"),
+        (["fit", "--output", "x"], 2, "--output: unknown argument; did you mean --runtime.run_folder?"),
+        (["fit", "--resume", "x"], 2, "a run goes on by: keras-imagenet fit --config RUN --runtime.run_folder RUN"),
+        (["fit", "my run"], 2, "a run goes on by: keras-imagenet fit --config 'my run' --runtime.run_folder 'my run'"),
+        (
+            ["fit", "folder"],
+            2,
+            "folder: unexpected argument; a folder of images is given as --config photos/resnet18 --data",
+        ),
+        (["fit", "list.csv"], 2, "its images are given as --data.source.name csv --data.source.file list.csv"),
+        (["fit", "digits/simple_cnn"], 2, "a recipe is given as --config digits/simple_cnn"),
+        (["runs", "--weights", "x"], 2, "--weights: unknown argument\n"),
         (["fitt"], 2, "fitt: must be one of fit, evaluate, predict, export, "),
         (["fitt"], 2, "; did you mean fit?"),
         (["benchmark", "pipelin"], 2, "pipelin: must be one of pipeline; did you mean pipeline?"),
@@ -156,6 +172,9 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "-x.jpg").touch()
+    for folder in ("folder", "my run"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "my run" / "settings.yaml").touch()
     assert main(words) == code
     printed = capsys.readouterr()
     assert wanted in printed.err + printed.out
@@ -340,6 +359,18 @@ def test_runs_compares_run_folders(digits_run: Path, capsys) -> None:
     assert [(row["run"], row["model"], row["state"]) for row in rows] == [("digits", "simple_cnn", "finished")]
     assert main(["runs", str(digits_run.parent)]) == 0
     assert capsys.readouterr().out.splitlines()[0].split()[:3] == ["run", "model", "data"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"best": 3, "top1": 0.5}', '{"training_seconds": "long"}'])
+def test_one_damaged_run_does_not_hide_the_others(text: str, digits_run: Path, tmp_path: Path, capsys) -> None:
+    for name in ("whole", "broken"):
+        shutil.copytree(digits_run, tmp_path / name, ignore=shutil.ignore_patterns("checkpoints", "tensorboard"))
+    (tmp_path / "broken" / "metrics.json").write_text(text)
+    assert main(["runs", str(tmp_path), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["run"], row["state"]) for row in rows] == [("broken", "damaged"), ("whole", "finished")]
+    assert main(["runs", str(tmp_path)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_models_lists_names_parameters_and_macs(capsys) -> None:

@@ -263,3 +263,26 @@ def test_a_mean_on_the_scale_of_bytes_is_refused_with_what_was_meant(key: str, g
     assert message.startswith(f"command line: data.{key}: the scale is 0-1")
     assert message.endswith(f"divided by 255: {meant}")
     assert getattr(recipes.load(None, [(f"data.{key}", "[1, 0.5, 0.003]")]).data, key) == (1, 0.5, 0.003)
+
+
+@pytest.mark.parametrize("path", ["[2024]photos", "{a}", "[1, 2]", "[", "~"])
+def test_brackets_in_a_path_are_its_own(path: str, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    wanted = Path("/home/me" if path == "~" else path)
+    flags = [("data.source.name", "folder"), ("data.source.directory", path), ("model.weights", path)]
+    settings = recipes.load(None, [*flags, ("runtime.run_folder", path), ("data.source.classes", path)])
+    assert settings.data.source.directory == settings.data.source.classes == wanted
+    assert settings.model.weights == settings.runtime.run_folder == wanted
+    assert recipes.load(None, [*flags, ("model.weights", "null")]).model.weights is None
+
+
+def test_a_home_is_expanded_where_no_shell_did_so(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "recipe.yaml").write_text("data: {source: {name: folder, directory: ~/photos}}\n")
+    assert recipes.load("~/recipe.yaml").data.source.directory == tmp_path / "photos"
+
+
+def test_the_help_of_a_setting_of_several_sources_speaks_of_all() -> None:
+    from keras_imagenet.settings.explain import setting_names
+
+    assert "digit" not in setting_names()["data.source.validation_fraction"]

@@ -1,11 +1,10 @@
 """Where images come from, and the preset: what turns a decoded image into the network's input."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from keras_imagenet.settings.group import Group, Pixels
+from keras_imagenet.settings.group import Group, Pixels, Place
 
 
 def _number(value: object) -> object:
@@ -23,7 +22,7 @@ Size = Annotated[
 class _Split(Group):
     """Fields of every source that can hold examples out for validation."""
 
-    classes: Path | None = None
+    classes: Place | None = None
     """A file that fixes the label order: one name a line, or a TSV with a `wnid` column."""
     validation_fraction: Fraction | None = None
     """Share of the training examples held out, by a hash of each example's name; only where there is no validation split."""
@@ -50,14 +49,14 @@ class DigitsSource(_Split):
 
     name: Literal["digits"] = "digits"
     validation_fraction: Fraction | None = 0.2
-    """Share of the digits held out, by a hash of each digit's index."""
+    """Share of the training examples held out, by a hash of each example's name; only where there is no validation split."""
 
 
 class ArraysSource(_Split):
     """An .npz file in the layout of keras.datasets: x_train, y_train and, if there, x_test, y_test."""
 
     name: Literal["arrays"]
-    file: Path
+    file: Place
     """The .npz file: x uint8 [n, height, width] or [n, height, width, channels], y integers [n]."""
 
 
@@ -65,7 +64,7 @@ class FolderSource(_Split):
     """Image files in class folders: SPLIT/CLASS/FILE, or CLASS/FILE."""
 
     name: Literal["folder"]
-    directory: Path
+    directory: Place
     """The folder that holds train/ and val/ (or validation/, test/), or the class folders themselves."""
 
 
@@ -73,9 +72,9 @@ class CsvSource(_Split):
     """A manifest with the columns path, label and, if there, split and group."""
 
     name: Literal["csv"]
-    file: Path
+    file: Place
     """The manifest, with a header line."""
-    directory: Path | None = None
+    directory: Place | None = None
     """What relative paths start from; the manifest's own folder if not given."""
 
 
@@ -83,7 +82,7 @@ class RecordsSource(_Split):
     """Seekable shards (ArrayRecord) that `keras-imagenet prepare` wrote."""
 
     name: Literal["records"]
-    directory: Path
+    directory: Place
     """The folder that holds dataset_info.json and the shards."""
 
 
@@ -93,7 +92,7 @@ class TfdsSource(_Split):
     name: Literal["tfds"]
     dataset: str
     """The set's name, with a config or version where there are several: cifar10, imagenet2012:5.1.0."""
-    directory: Path | None = None
+    directory: Place | None = None
     """TensorFlow Datasets' data_dir; its own default if not given."""
     train_split: str = "train"
     """Split trained on."""

@@ -1,6 +1,7 @@
 """What the settings are called, and what is wrong with one, as a line a user can act on."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -25,6 +26,17 @@ def setting_names(group: type[BaseModel] = Settings, prefix: str = "") -> dict[s
             for name, description in setting_names(member, f"{prefix}{key}.").items():
                 names.setdefault(name, description)
     return names
+
+
+def text_names(group: type[BaseModel] = Settings, prefix: str = "") -> frozenset[str]:
+    """Dotted names of the settings that are text or a path, so that brackets in them are meant as they are."""
+    names: set[str] = set()
+    for key, field in group.model_fields.items():
+        if set(_members(field.annotation)) <= {str, Path, type(None)}:
+            names.add(prefix + key)
+        for member in _groups(field.annotation):
+            names |= text_names(member, f"{prefix}{key}.")
+    return frozenset(names)
 
 
 def help_lines() -> list[str]:
@@ -96,6 +108,15 @@ def _groups(annotation: Any) -> Iterator[type[BaseModel]]:
             yield from _groups(member)
     elif hasattr(annotation, "__metadata__"):
         yield from _groups(get_args(annotation)[0])
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """The types of a union, or the one there is, without what is said of them."""
+    if get_origin(annotation) in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from _members(member)
+    else:
+        yield get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
 
 
 def _tags(group: type[BaseModel]) -> tuple[str, ...]:

@@ -1,11 +1,10 @@
 """Where and how a run computes; nothing here but the seed and the precision changes what it computes."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from keras_imagenet.settings.group import Group, Threads
+from keras_imagenet.settings.group import Group, Place, Threads
 
 
 class RuntimeSettings(Group):
@@ -25,5 +24,5 @@ class RuntimeSettings(Group):
     """Replicas to run on the CPU, where there is no GPU: to try what several devices do."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of everything that is drawn: weights, order, augmentation, dropout."""
-    run_folder: Path | None = None
+    run_folder: Place | None = None
     """Where the run is kept, and found again to go on; runs/RECIPE-DATE-TIME if not given."""

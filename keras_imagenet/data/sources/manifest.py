@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +68,8 @@ def _read(file: Path) -> list[_Row]:
         raise DataError(f"{file}: holds a header but no image")
     lines: dict[str, int] = {}
     for row in rows:
-        if lines.setdefault(row.path, row.line) != row.line:
-            raise DataError(f"{file}: line {row.line}: {row.path} stands on line {lines[row.path]} already")
+        if (before := lines.setdefault(os.path.normpath(row.path), row.line)) != row.line:  # ./a.png is a.png
+            raise DataError(f"{file}: line {row.line}: {row.path} stands on line {before} already")
     return rows
 
 

@@ -351,6 +351,8 @@ def test_groups_are_held_out_whole(tmp_path):
         ("file,label\n", "lacks the column path; its first line holds file, label; expected path,label"),
         ("path,label\n", "holds a header but no image"),
         ("path,label\n1.jpg,a\n1.jpg,b\n", "line 3: 1.jpg stands on line 2 already"),
+        ("path,label\n1.jpg,a\n./1.jpg,b\n", "line 3: ./1.jpg stands on line 2 already"),
+        ("path,label\nx/../1.jpg,a\n2.jpg,b\n1.jpg,a\n", "line 4: 1.jpg stands on line 2 already"),
         ("path,label\n1.jpg,\n", "line 2: label is empty"),
         ("path,label\n1.jpg\n", "line 2: does not have the header's 2 columns"),
         ("path,label\n1.jpg,a,b\n", "line 2: does not have the header's 2 columns"),
