@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_imagenet import files, recipes
-from keras_imagenet.data.sources.labels import ClassList, read_classes
 from keras_imagenet.errors import SettingsError
+from keras_imagenet.labels import ClassList, read_classes
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
 
@@ -97,15 +97,6 @@ def opened(path: str | Path) -> RunFolder:
         if not file.exists():
             raise SettingsError(f"{path}: not a finished run: {file.name} is missing")
     return folder
-
-
-def write_classes(path: Path, identifiers: Sequence[str], names: Sequence[str]) -> None:
-    """classes.txt: an identifier a line, or a TSV of index, wnid and name where people call classes otherwise."""
-    if tuple(identifiers) == tuple(names):
-        files.write(path, "".join(f"{identifier}\n" for identifier in identifiers))
-        return
-    rows = (f"{index}\t{wnid}\t{name}\n" for index, (wnid, name) in enumerate(zip(identifiers, names, strict=True)))
-    files.write(path, "index\twnid\tname\n" + "".join(rows))
 
 
 def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from keras_imagenet import files, recipes
 from keras_imagenet.data.sources import open_source
-from keras_imagenet.data.sources.labels import read_classes
 from keras_imagenet.errors import KerasImagenetError
+from keras_imagenet.labels import read_classes
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.settings.data import CsvSource
 

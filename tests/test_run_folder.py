@@ -6,7 +6,6 @@ import pytest
 
 from keras_imagenet import recipes, run_folder
 from keras_imagenet.errors import SettingsError
-from keras_imagenet.run_folder import RunFolder
 
 
 def test_a_new_run_takes_the_recipe_s_name_and_never_another_run_s_folder(tmp_path: Path, monkeypatch) -> None:
@@ -17,15 +16,6 @@ def test_a_new_run_takes_the_recipe_s_name_and_never_another_run_s_folder(tmp_pa
     assert one.parent == other.parent == Path("runs")
     assert one.name.startswith("digits-simple_cnn-")
     assert run_folder.create(settings, "some/where/mine.yaml").path.name.startswith("mine-")
-
-
-def test_classes_keep_identifiers_and_names(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
-    run_folder.write_classes(folder.classes_file, ("n1", "n2"), ("a, b", "größe"))
-    assert folder.classes.identifiers == ("n1", "n2")
-    assert folder.classes.names == ("a, b", "größe")
-    run_folder.write_classes(folder.classes_file, ("cat", "dog"), ("cat", "dog"))
-    assert folder.classes_file.read_text() == "cat\ndog\n"
 
 
 def test_what_is_not_a_finished_run_says_what_is_missing(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet import files, recipes, run_folder, runtime
+from keras_imagenet import files, labels, recipes, runtime
 from keras_imagenet.console import Console as Output
 from keras_imagenet.data import pipeline, sources
 from keras_imagenet.data.images import decode
@@ -101,7 +101,7 @@ def _write_beginnings(run: Run, folder: RunFolder) -> None:
     files.write(folder.settings_file, recipes.to_yaml(run.settings))
     files.write(folder.preset_file, run.preset.model_dump_json(indent=2) + "\n")
     _write_example(run.validation or run.training, folder.example_file)
-    run_folder.write_classes(folder.classes_file, run.training.classes, run.training.class_names)
+    labels.write_classes(folder.classes_file, labels.ClassList(run.training.classes, run.training.class_names))
     files.write_json(
         folder.environment_file, runtime.environment(run.strategy, pipeline.describe_exactness(run.settings.augment))
     )

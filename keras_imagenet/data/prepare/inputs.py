@@ -11,17 +11,17 @@ from keras_imagenet.data.prepare.item import Item, Split, item_of, order_of_labe
 from keras_imagenet.data.prepare.tars import Members, list_members, reader
 from keras_imagenet.data.prepare.tfds_input import open_tfds
 from keras_imagenet.data.sources.folder import list_splits, side_of
-from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of
-from keras_imagenet.data.sources.names import class_folder, require_writable, spelt
+from keras_imagenet.data.sources.names import class_folder
 from keras_imagenet.data.sources.source import fingerprint
 from keras_imagenet.errors import SettingsError
+from keras_imagenet.labels import ClassList, from_identifiers, label_of, require_writable, spelt
 from keras_imagenet.settings.prepare import PrepareSettings
 
 
 def open_inputs(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
     """The label order and the splits. Raises DataError or SettingsError where they cannot be made out."""
     classes, splits = _open(settings)
-    require_writable(classes)
+    require_writable(classes, "prepare")
     return classes, splits
 
 
@@ -41,7 +41,7 @@ def _open_folder(settings: PrepareSettings, directory: Path) -> tuple[ClassList,
     classes, wanted = order_of_labels(settings, found)
     if settings.subset is None:
         label_of(found.identifiers, classes, settings.classes, f"{directory}: the class folder")
-    labels = {identifier: label for label, identifier in enumerate(classes.identifiers)}
+    labels = {spelt(identifier): label for label, identifier in enumerate(classes.identifiers)}
     splits = []
     for name, listing in listings.items():
         paths = [path for path in listing.paths if class_folder(path) in wanted]
@@ -70,7 +70,7 @@ def _open_tars(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
     )
     if settings.subset is None:
         label_of(sorted(set().union(*labelled.values())), classes, settings.classes, "the tars' class")
-    labels = {identifier: label for label, identifier in enumerate(classes.identifiers)}
+    labels = {spelt(identifier): label for label, identifier in enumerate(classes.identifiers)}
     splits = []
     for name, listed in members.items():
         kept = np.flatnonzero([identifier in wanted for identifier in labelled[name]])

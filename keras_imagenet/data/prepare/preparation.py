@@ -19,10 +19,11 @@ from keras_imagenet.data import order
 from keras_imagenet.data.prepare.check import Checked, check
 from keras_imagenet.data.prepare.inputs import open_inputs
 from keras_imagenet.data.prepare.item import Split
-from keras_imagenet.data.prepare.report import SUMMARY_FILE, template, write_report
+from keras_imagenet.data.prepare.report import CLASSES_FILE, SUMMARY_FILE, template, write_report
 from keras_imagenet.data.prepare.shards import Entry, finished, in_order, write_shard
 from keras_imagenet.data.sources.source import fingerprint
 from keras_imagenet.errors import DataError, KerasImagenetError, SettingsError
+from keras_imagenet.labels import write_classes
 from keras_imagenet.settings.prepare import PrepareSettings
 
 JOURNAL = ".journal"
@@ -47,6 +48,7 @@ def prepare(settings: PrepareSettings, report: Callable[[str], None] = print) ->
         if (output / SUMMARY_FILE).exists():
             report(f"{output}: is prepared already")
             return json.loads((output / SUMMARY_FILE).read_text(encoding="utf-8"))
+        write_classes(output / CLASSES_FILE, classes)
         files.sweep(output)
         files.sweep(output / JOURNAL)
         threads = settings.threads or os.cpu_count() or 1

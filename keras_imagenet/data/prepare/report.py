@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_imagenet import files
 from keras_imagenet.data.prepare.shards import Entry, write_entry
-from keras_imagenet.data.sources.labels import ClassList
+from keras_imagenet.labels import ClassList
 from keras_imagenet.settings.prepare import PrepareSettings
 
 CLASSES_FILE = "classes.tsv"
@@ -69,7 +69,7 @@ def copies(splits: Mapping[str, Entry]) -> list[list[tuple[str, str, int]]]:
 def write_report(
     settings: PrepareSettings, classes: ClassList, splits: Mapping[str, Sequence[Entry]], refused: Sequence[tuple]
 ) -> dict[str, Any]:
-    """Writes everything that stands beside the shards but the summary, which it returns.
+    """Writes everything that stands beside the shards but the classes and the summary, which it returns.
 
     refused: split, name and reason of what was not read at all.
     """
@@ -82,8 +82,6 @@ def write_report(
     _write_table(output / "quarantine.tsv", ("split", "name", "reason"), quarantined)
     _write_table(output / "changed.tsv", ("split", "name", "change"), changed)
     _write_table(output / "copies.tsv", ("group", "split", "name", "label"), rows)
-    listed = zip(range(len(classes.names)), classes.identifiers, classes.names, strict=True)
-    _write_table(output / CLASSES_FILE, ("index", "wnid", "name"), list(listed))
     for split, entry in whole.items():
         write_entry(index_file(output, split), entry)
     _write_metadata(settings, classes, splits)

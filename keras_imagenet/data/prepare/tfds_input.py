@@ -11,10 +11,10 @@ import numpy as np
 
 from keras_imagenet.data.prepare.item import Item, Split, order_of_labels
 from keras_imagenet.data.sources.array_records import records_of
-from keras_imagenet.data.sources.labels import ClassList
 from keras_imagenet.data.sources.source import fingerprint
 from keras_imagenet.data.sources.tfds import find_builder, has_several_labels, image_and_label
 from keras_imagenet.errors import DataError
+from keras_imagenet.labels import ClassList, spelt
 from keras_imagenet.settings.prepare import PrepareSettings
 
 SPLITS = {"train": ("train",), "validation": ("validation", "val", "test")}
@@ -31,7 +31,7 @@ def open_tfds(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
         )
     image, label, found = image_and_label(builder)
     classes, wanted = order_of_labels(settings, found)
-    places = {identifier: place for place, identifier in enumerate(classes.identifiers)}
+    places = {spelt(identifier): place for place, identifier in enumerate(classes.identifiers)}
     labels = [places.get(name, -1) if name in wanted else -1 for name in found.identifiers]
     splits = []
     for name, candidates in SPLITS.items():

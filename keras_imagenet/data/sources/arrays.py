@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_imagenet import files
-from keras_imagenet.data.sources.labels import ClassList, numbered
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, held
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError
+from keras_imagenet.labels import ClassList, numbered
 from keras_imagenet.settings.data import ArraysSource
 
 EXPECTED = "expected x_train and y_train and, if there, x_test and y_test"

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from keras_imagenet.data.sources.labels import numbered
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, held
 from keras_imagenet.data.sources.splits import split
+from keras_imagenet.labels import numbered
 from keras_imagenet.settings.data import DigitsSource
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_imagenet.data.sources.contents import contents
-from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
 from keras_imagenet.data.sources.left_out import some
 from keras_imagenet.data.sources.listing import OTHER_PHOTOS, Listing, images_in, list_images, subfolders
 from keras_imagenet.data.sources.names import class_folder
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, held
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError
+from keras_imagenet.labels import ClassList, from_identifiers, label_of, read_classes, spelt
 from keras_imagenet.settings.data import FolderSource
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _what_is_there(folder: Path) -> str:
 
 
 def _source(directory: Path, name: str, listing: Listing, classes: ClassList) -> Source:
-    label = {identifier: index for index, identifier in enumerate(classes.identifiers)}
+    label = {spelt(identifier): index for index, identifier in enumerate(classes.identifiers)}
     sums = contents(directory / name, listing.paths, listing.sizes, listing.times)
     return Source(
         classes=classes.identifiers,

@@ -13,11 +13,10 @@ import numpy as np
 from keras_imagenet import files
 from keras_imagenet.data.sources.contents import contents
 from keras_imagenet.data.sources.folder import TRAIN, VALIDATION, file_reader, side_of
-from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, read_classes
-from keras_imagenet.data.sources.names import spelt
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError
+from keras_imagenet.labels import ClassList, from_identifiers, label_of, read_classes, spelt
 from keras_imagenet.settings.data import CsvSource
 
 MAXIMUM_BYTES = 2**30  # of the manifest; ten million lines
@@ -105,7 +104,7 @@ def _check_groups(file: Path, rows: list[_Row]) -> None:
 
 
 def _source(file: Path, directory: Path, rows: list[_Row], classes: ClassList) -> Source:
-    label = {identifier: index for index, identifier in enumerate(classes.identifiers)}
+    label = {spelt(identifier): index for index, identifier in enumerate(classes.identifiers)}
     labels = np.array([label[row.label] for row in rows], np.int32)
     paths = [row.path for row in rows]
     sizes, times = np.empty((2, len(rows)), np.int64)

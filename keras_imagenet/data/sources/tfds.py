@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_imagenet.data.sources.array_records import Records, records_of
-from keras_imagenet.data.sources.labels import ClassList, from_identifiers, label_of, numbered, read_classes
-from keras_imagenet.data.sources.names import spelt
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, subset
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError, SettingsError, nearest
+from keras_imagenet.labels import ClassList, from_identifiers, label_of, numbered, read_classes, spelt
 from keras_imagenet.settings.data import RecordsSource, TfdsSource
 
 if TYPE_CHECKING:
@@ -172,8 +171,8 @@ def _reordered(file: Path, found: ClassList) -> ClassList:
 def _open_split(builder: Any, name: str, found: ClassList, classes: ClassList, index: Path | None = None) -> Source:
     image, label, _ = image_and_label(builder)
     records = records_of(builder.info.splits[name])
-    place = {identifier: number for number, identifier in enumerate(classes.identifiers)}
-    new_label = np.array([place.get(key, number) for number, key in enumerate(found.identifiers)], np.int32)
+    place = {spelt(identifier): number for number, identifier in enumerate(classes.identifiers)}
+    new_label = np.array([place.get(spelt(key), number) for number, key in enumerate(found.identifiers)], np.int32)
     parts = [f"{part.file.name} {part.first} {part.count} {part.file.stat().st_size}" for part in records.parts]
     print_of = fingerprint("records", parts, classes.identifiers)
     answers = None

@@ -15,11 +15,12 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module, resources
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.labels import read_classes
 from keras_imagenet.models import registry
 from keras_imagenet.models.weights import download, presets, stored
 from keras_imagenet.models.weights.stored import Tensor, Tensors
@@ -140,9 +141,8 @@ def _numbered(network: keras.Model) -> dict[str, str]:
 @functools.cache
 def imagenet_classes() -> tuple[tuple[str, str], ...]:
     """WordNet identifier and name of ILSVRC2012's 1,000 classes, in the order of every published network's outputs."""
-    text = resources.files(__package__).joinpath("imagenet_classes.tsv").read_text(encoding="utf-8")
-    rows = [line.split("\t") for line in text.splitlines()[1:]]
-    return tuple((identifier, name) for _, identifier, name in rows)
+    classes = read_classes(Path(__file__).with_name("imagenet_classes.tsv"))
+    return tuple(zip(classes.identifiers, classes.names, strict=True))
 
 
 @contextlib.contextmanager
@@ -244,17 +244,8 @@ def _run_folder(path: Path, name: str) -> Origin:
     if not model.is_file():
         raise SettingsError(f"model.weights = {path}: not a finished run: model.keras is missing")
     fields = json.loads(preset.read_text(encoding="utf-8")) if preset.is_file() else None
-    lines = classes.read_text(encoding="utf-8").splitlines() if classes.is_file() else None
-    names = _identifiers(lines) if lines is not None else None
-    return Origin(OURS, path, name, fields, names, "", _built_options(model, name))
-
-
-def _identifiers(lines: list[str]) -> tuple[str, ...]:
-    """Of classes.txt: a class a line, or a table with a column wnid."""
-    header = lines[0].split("\t") if lines else []
-    if "wnid" not in header:
-        return tuple(lines)
-    return tuple(line.split("\t")[header.index("wnid")] for line in lines[1:])
+    identifiers = read_classes(classes).identifiers if classes.is_file() else None
+    return Origin(OURS, path, name, fields, identifiers, "", _built_options(model, name))
 
 
 def _built_options(path: Path, name: str) -> dict[str, Any]:

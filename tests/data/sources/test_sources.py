@@ -9,9 +9,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from keras_imagenet.data.sources import Source, left_out_lines, open_source
-from keras_imagenet.data.sources.labels import read_classes
 from keras_imagenet.data.sources.splits import hash_fractions
 from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.labels import read_classes
 from keras_imagenet.settings.data import SourceSettings
 
 ODD_NAMES = ["a, b.jpg", "[x].jpg", "-x.jpg", "été 雪.jpg", "*.jpg", "%20.jpg", "q'\".jpg"]
