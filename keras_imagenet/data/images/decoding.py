@@ -1,6 +1,6 @@
 """Encoded bytes to pixels: the format is told by the content, never by a name.
 
-JPEG, PNG, BMP, WebP and a GIF's first frame, as uint8 RGB. Greyscale, CMYK, palettes and 16 bits (their high byte)
+JPEG, PNG, BMP, GIF and WebP, of animations the first frame, as uint8 RGB. Greyscale, CMYK, palettes and 16 bits (their high byte)
 become RGB; transparency is dropped, as Pillow's convert('RGB') does; a JPEG is turned as its Exif orientation says.
 """
 
@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from keras_imagenet.data.images import exif
 from keras_imagenet.data.images.declared import assert_size
+from keras_imagenet.data.images.fields import number
 from keras_imagenet.data.images.jpeg import decode_jpeg
+from keras_imagenet.data.images.webp import decode_webp
 
 
 @tf.autograph.experimental.do_not_convert
@@ -43,7 +44,7 @@ def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
         (head == b"\x89PNG", lambda: _decode_png(encoded)),
         (tf.strings.substr(encoded, 0, 2) == b"BM", lambda: _decode_bmp(encoded)),
         (head == b"GIF8", lambda: _decode_gif(encoded)),
-        ((head == b"RIFF") & (tf.strings.substr(encoded, 8, 4) == b"WEBP"), lambda: _decode_webp(encoded)),
+        ((head == b"RIFF") & (tf.strings.substr(encoded, 8, 4) == b"WEBP"), lambda: decode_webp(encoded)),
     ]
     image = tf.case(cases, default=lambda: _refuse(head), exclusive=False)
     return tf.ensure_shape(image, (None, None, 3))
@@ -66,46 +67,19 @@ def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     stored = tf.ensure_shape(stored, (None, None, None))
 
     def through_palette() -> tf.Tensor:
-        start = 14 + exif.number(encoded, 14, 4, little=True)
+        start = 14 + number(encoded, 14, 4, little=True)
         palette = tf.io.decode_raw(tf.strings.substr(encoded, start, 4 * 256), tf.uint8)
         palette = tf.reshape(palette[: tf.size(palette) // 4 * 4], (-1, 4))[:, 2::-1]  # blue, green, red, unused
-        colours = exif.number(encoded, 46, 4, little=True)
+        colours = number(encoded, 46, 4, little=True)
         palette = tf.cond((colours > 0) & (colours < 256), lambda: palette[:colours], lambda: palette)
         return tf.gather(palette, tf.cast(stored[..., 0], tf.int32))
 
     return tf.cond(tf.shape(stored)[-1] == 1, through_palette, lambda: stored[..., :3])
 
 
-def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
-    """A still WebP, transparent or not, or an animated one's first frame."""
-    with tf.control_dependencies([_assert_webp_size(encoded)]):
-        image = tf.io.decode_webp(encoded, channels=0)
-    # [h, w, c] or, animated, [frames, h, w, c]
-    first = tf.cond(tf.rank(image) == 4, lambda: tf.gather(image, 0), lambda: image)
-    return tf.ensure_shape(first, (None, None, None))[..., :3]
-
-
-def _assert_webp_size(encoded: tf.Tensor) -> tf.Operation:
-    """The size in a WebP's first chunk (RFC 9649 sections 2.5 to 2.7): 24 bits each less one, or 14 bits each."""
-    kind = tf.strings.substr(encoded, 12, 4)
-
-    def extended() -> tuple[tf.Tensor, tf.Tensor]:
-        return exif.number(encoded, 27, 3, True) + 1, exif.number(encoded, 24, 3, True) + 1
-
-    def lossless() -> tuple[tf.Tensor, tf.Tensor]:
-        both = exif.number(encoded, 21, 4, True)
-        return tf.bitwise.right_shift(both, 14) % 16_384 + 1, both % 16_384 + 1
-
-    def lossy() -> tuple[tf.Tensor, tf.Tensor]:
-        return exif.number(encoded, 28, 2, True) % 16_384, exif.number(encoded, 26, 2, True) % 16_384
-
-    height, width = tf.case([(kind == b"VP8X", extended), (kind == b"VP8L", lossless)], default=lossy)
-    return assert_size(tf.stack((height, width)))
-
-
 def _assert_declared(encoded: tf.Tensor, height_at: int, width_at: int, length: int, little: bool) -> tf.Operation:
-    height = exif.number(encoded, height_at, length, little)
-    width = exif.number(encoded, width_at, length, little)
+    height = number(encoded, height_at, length, little)
+    width = number(encoded, width_at, length, little)
     return assert_size(tf.stack((height, width)))
 
 

@@ -5,6 +5,8 @@ Source: JPEG ITU-T T.81 annex B (segments), Exif 2.32 section 4.5.4 and 4.6.4 (T
 
 import tensorflow as tf
 
+from keras_imagenet.data.images.fields import number
+
 _ORIENTATION_TAG = 274
 HEAD = 4096
 """How many of an image's first bytes is_known_upright takes."""
@@ -133,13 +135,3 @@ def _marker(encoded: tf.Tensor, offset: tf.Tensor | int) -> tf.Tensor:
 def _is_application(marker: tf.Tensor) -> tf.Tensor:
     """APP0 to APP15, or a comment: what may stand before or beside Exif's segment."""
     return tf.logical_or(tf.logical_and(marker >= 0xFFE0, marker <= 0xFFEF), tf.equal(marker, 0xFFFE))
-
-
-def number(encoded: tf.Tensor, offset: tf.Tensor | int, length: int, little: tf.Tensor | bool) -> tf.Tensor:
-    """The number in `length` bytes, int32; bytes beyond the end count as 0, and over 31 bits wrap to negative."""
-    offset = tf.minimum(offset, tf.strings.length(encoded))
-    digits = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, offset, length), tf.uint8), tf.int64)
-    digits = tf.pad(digits, [[0, length - tf.shape(digits)[0]]])
-    big = [256 ** (length - 1 - place) for place in range(length)]
-    weights = tf.where(little, tf.constant(big[::-1], tf.int64), tf.constant(big, tf.int64))
-    return tf.cast(tf.reduce_sum(digits * weights), tf.int32)
