@@ -5,7 +5,7 @@ Source: JPEG ITU-T T.81 annex B (segments), Exif 2.32 section 4.5.4 and 4.6.4 (T
 
 import tensorflow as tf
 
-from keras_imagenet.data.images.fields import number
+from keras_imagenet.data.images.fields import number, piece
 
 _ORIENTATION_TAG = 274
 HEAD = 4096
@@ -97,9 +97,7 @@ def _search(encoded: tf.Tensor) -> tf.Tensor:
         return tf.logical_and(tf.logical_not(found), _is_application(_marker(encoded, offset)))
 
     def step(offset: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        is_exif = (
-            tf.strings.substr(encoded, offset, 2) + tf.strings.substr(encoded, offset + 4, 6) == b"\xff\xe1Exif\0\0"
-        )
+        is_exif = piece(encoded, offset, 2) + piece(encoded, offset + 4, 6) == b"\xff\xe1Exif\0\0"
         length = tf.maximum(number(encoded, offset + 2, 2, little=False), 2)
         return tf.where(is_exif, offset, offset + 2 + length), is_exif
 
@@ -109,7 +107,7 @@ def _search(encoded: tf.Tensor) -> tf.Tensor:
 
 def _read_tag(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     """The orientation in the TIFF structure at `start`; 1 where the structure is broken."""
-    little = tf.strings.substr(encoded, start, 2) == b"II"
+    little = piece(encoded, start, 2) == b"II"
     directory = number(encoded, start + 4, 4, little)
     # An offset beyond any JPEG segment (64 kB) is absurd: the end of the file reads as no entries.
     directory = tf.where((directory < 8) | (directory > 65_535), tf.strings.length(encoded), start + directory)
