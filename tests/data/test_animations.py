@@ -3,6 +3,7 @@
 import struct
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -84,6 +85,78 @@ print("alive")
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-300:]
     assert done.stdout == "alive\n"
+
+
+def framed_gif(frames: list[Image.Image], canvas: tuple[int, int], corner: tuple[int, int], **options) -> bytes:
+    """Frames with a palette of their own each, on a canvas; width and height, left and top."""
+    blocks = []
+    for frame in frames:
+        still = encoded(frame, "GIF", **options)
+        palette = still[13 : 13 + 3 * 2 ** (still[10] % 8 + 1)]
+        place = still.index(b",", 13 + len(palette))
+        flags = bytes([still[place + 9] & 0x40 | 0x80 | still[10] % 8])
+        size = still[place + 5 : place + 9]
+        extensions = still[13 + len(palette) : place]
+        blocks.append(extensions + b"," + struct.pack("<HH", *corner) + size + flags + palette + still[place + 10 : -1])
+    return b"GIF89a" + struct.pack("<HHBBB", *canvas, 0, 0, 0) + b"".join(blocks) + b";"
+
+
+PALETTED = [frame.quantize(60) for frame in FRAMES]
+GIF = {
+    "whole": encoded(PALETTED[0], "GIF", save_all=True, append_images=PALETTED[1:]),
+    "interlaced": encoded(PALETTED[0], "GIF", save_all=True, append_images=PALETTED[1:], interlace=1),
+    "transparent": encoded(PALETTED[0], "GIF", save_all=True, append_images=PALETTED[1:], transparency=5),
+    "comment": encoded(PALETTED[0], "GIF", save_all=True, append_images=PALETTED[1:], comment=b"text, " * 999),
+    "part": framed_gif(PALETTED, (61, 50), (20, 12)),
+    "part, transparent": framed_gif(PALETTED, (61, 50), (20, 12), transparency=5),
+    "beyond the canvas": framed_gif(PALETTED, (30, 20), (5, 7)),
+    "no canvas": framed_gif(PALETTED, (0, 0), (0, 0)),
+    "grey": framed_gif([photo(30, 40).convert("L")] * 2, (50, 60), (1, 2)),
+}
+
+
+@pytest.mark.parametrize("name", GIF)
+def test_an_animated_gif_is_its_first_frame(name):
+    for content in (GIF[name], GIF[name][:-1]):
+        assert fault(content) is None
+        np.testing.assert_array_equal(decode(content), pillows(content))
+
+
+def many_frames(kind: str, count: int) -> bytes:
+    """Two thousand pixels square, one colour, a few kilobytes a frame."""
+    frame = Image.new("RGB", (2000, 2000), (9, 80, 200))
+    if kind == "GIF":
+        one = framed_gif([frame.quantize(2)], frame.size, (0, 0))
+        return one[:13] + one[13:-1] * count + b";"
+    one = framed_webp(frame, frame.size, (0, 0), lossless=True)
+    start = one.index(b"ANMF")
+    return webp_of(one[12:start] + one[start : start + (len(one) - start) // 2] * count)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WebP"])
+def test_frames_behind_the_first_take_no_memory(kind, tmp_path):
+    (tmp_path / "image").write_bytes(many_frames(kind, 300))
+    program = """
+import resource, sys
+from keras_imagenet.data.images import fault
+content = open(sys.argv[1], "rb").read()
+assert fault(content[:100]) is not None
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert fault(content) is None
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "image"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-300:]
+    assert int(done.stdout) < 100_000  # kilobytes; a frame is 12 MB, 300 are 1,200 to 4,800 MB
+
+
+def test_a_gif_in_small_pieces_is_read_or_refused_soon():
+    whole = GIF["whole"]
+    start = whole.index(b",", 13) + 11
+    content = whole[:start] + b"\x01\x07\x02\x07\x07" * 300_000 + b"\0;"
+    begin = time.perf_counter()
+    assert fault(content) == "damaged GIF"
+    assert time.perf_counter() - begin < 5
 
 
 @pytest.mark.parametrize("change", ["no frame", "beyond the canvas", "nested", "far away"])

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_imagenet.data.images.declared import assert_size
 from keras_imagenet.data.images.fields import number, piece
+from keras_imagenet.data.images.gif import decode_gif
 from keras_imagenet.data.images.jpeg import decode_jpeg
 from keras_imagenet.data.images.webp import decode_webp
 
@@ -47,7 +48,7 @@ def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
     cases = [
         (head == b"\x89PNG", lambda: _decode_png(encoded)),
         (piece(encoded, 0, 2) == b"BM", lambda: _decode_bmp(encoded)),
-        (head == b"GIF8", lambda: _decode_gif(encoded)),
+        (head == b"GIF8", lambda: decode_gif(encoded)),
         ((head == b"RIFF") & (piece(encoded, 8, 4) == b"WEBP"), lambda: decode_webp(encoded)),
     ]
     image = tf.case(cases, default=_refuse, exclusive=False)
@@ -57,11 +58,6 @@ def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
 def _decode_png(encoded: tf.Tensor) -> tf.Tensor:
     with tf.control_dependencies([_assert_declared(encoded, 20, 16, 4, little=False)]):
         return tf.io.decode_png(encoded, channels=3)
-
-
-def _decode_gif(encoded: tf.Tensor) -> tf.Tensor:
-    with tf.control_dependencies([_assert_declared(encoded, 8, 6, 2, little=True)]):
-        return tf.io.decode_image(encoded, channels=3, expand_animations=False)
 
 
 def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
