@@ -268,6 +268,13 @@ def test_modes_become_rgb_as_pillow_converts_them(mode):
         np.testing.assert_array_equal(decode(content), expected, err_msg=f"{mode} {kind}")
 
 
+def test_a_bmp_may_run_from_top_to_bottom():
+    content = bytearray(encoded(photo(30, 40), "BMP"))
+    rows = np.frombuffer(bytes(content[54:]), np.uint8).reshape(30, 120)
+    content[22:26], content[54:] = struct.pack("<i", -30), rows[::-1].tobytes()
+    np.testing.assert_array_equal(decode(bytes(content)), np.asarray(photo(30, 40)))
+
+
 def malformed(count: int) -> list[bytes]:
     """Good files of each kind, cut, with bytes turned over, zeroed or doubled, or with absurd Exif numbers."""
     random = np.random.default_rng(11)

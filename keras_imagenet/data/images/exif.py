@@ -75,6 +75,11 @@ def stored_box(box: tf.Tensor, size: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
     return tf.cond(turned > 1, turn, lambda: box)
 
 
+def turned_size(size: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
+    """Height and width, int32 [2], of the upright image where `size` is that of the stored one, and the other way round."""
+    return tf.where(swaps_axes(turned), size[::-1], size)
+
+
 def swaps_axes(turned: tf.Tensor) -> tf.Tensor:
     """Whether rows and columns change places (orientations 5 to 8)."""
     return turned >= 5

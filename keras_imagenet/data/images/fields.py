@@ -12,9 +12,9 @@ _BYTES = [bytes([value]) for value in range(256)]
 
 
 def piece(encoded: tf.Tensor, offset: Offset, length: Offset) -> tf.Tensor:
-    """The bytes from an offset on, `length` of them or as many as there are: a string like `encoded`, of any shape."""
+    """The bytes of a string scalar from an offset on, `length` of them or as many as there are."""
     offset = tf.minimum(tf.maximum(offset, 0), tf.strings.length(encoded))
-    return tf.strings.substr(encoded, offset, tf.broadcast_to(tf.maximum(length, 0), tf.shape(offset)))
+    return tf.strings.substr(encoded, offset, tf.maximum(length, 0))
 
 
 def number(encoded: tf.Tensor, offset: Offset, length: int, little: tf.Tensor | bool) -> tf.Tensor:
@@ -22,11 +22,10 @@ def number(encoded: tf.Tensor, offset: Offset, length: int, little: tf.Tensor | 
 
     length: 1 to 4; numbers over 31 bits become 2**31 - 1.
     """
-    digits = tf.cast(tf.io.decode_raw(piece(encoded, offset, length), tf.uint8), tf.int64)
-    digits = tf.pad(digits, [[0, length - tf.shape(digits)[0]]])
+    digits = tf.io.decode_raw(piece(encoded, offset, length), tf.uint8, fixed_length=length)
     big = [256 ** (length - 1 - place) for place in range(length)]
     weights = tf.where(little, tf.constant(big[::-1], tf.int64), tf.constant(big, tf.int64))
-    return tf.cast(tf.minimum(tf.reduce_sum(digits * weights), tf.int32.max), tf.int32)
+    return tf.cast(tf.minimum(tf.reduce_sum(tf.cast(digits, tf.int64) * weights), tf.int32.max), tf.int32)
 
 
 def little_endian(value: tf.Tensor) -> tf.Tensor:

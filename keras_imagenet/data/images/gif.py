@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_imagenet.data.images.declared import assert_size
 from keras_imagenet.data.images.fields import number, piece
+from keras_imagenet.data.images.tracing import traced_once
 
 _EXTENSION, _CONTROL, _IMAGE = 0x21, 0xF9, 0x2C
 _MOST_STEPS = 10_000
@@ -16,6 +17,7 @@ _SPARE = 16
 """Zeros behind the end, so that fields there can be read."""
 
 
+@traced_once
 def decode_gif(encoded: tf.Tensor) -> tf.Tensor:
     """The first frame on the file's canvas, uint8 [h, w, 3] of a string scalar; transparent colours are shown.
 
@@ -42,6 +44,7 @@ def decode_gif(encoded: tf.Tensor) -> tf.Tensor:
     return tf.cond(tf.reduce_all(extent == size), lambda: pixels, on_canvas)
 
 
+@traced_once
 def declared_size(encoded: tf.Tensor) -> tf.Tensor:
     """Height and width of what decode_gif gives, int32 [2]. Raises tf.errors.InvalidArgumentError where no image begins."""
     return _places(encoded, _first_image(_values(encoded))[0])[2]

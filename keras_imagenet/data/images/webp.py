@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_imagenet.data.images.declared import assert_size
 from keras_imagenet.data.images.fields import little_endian, number, piece
+from keras_imagenet.data.images.tracing import traced_once
 
 _FIRST_CHUNK = 12
 _BEHIND_HEADER = 30
@@ -15,6 +16,7 @@ _MOST_CHUNKS = 1000
 """Chunks that may lie before the first frame."""
 
 
+@traced_once
 def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     """A still, or an animation's first frame on its canvas, whose rest is black: uint8 [h, w, 3] of a string scalar.
 
@@ -26,18 +28,12 @@ def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
 def declared_size(encoded: tf.Tensor) -> tf.Tensor:
     """Height and width in a WebP's first chunk (sections 2.5 to 2.7), int32 [2]: 24 bits each less one, or 14 bits each."""
 
-    def canvas() -> tf.Tensor:
-        return tf.stack((number(encoded, 27, 3, True), number(encoded, 24, 3, True))) + 1
-
-    def lossless() -> tf.Tensor:
-        high, low = number(encoded, 23, 2, True), number(encoded, 21, 2, True)
-        return tf.stack((high % 4096 * 4 + low // 16_384, low % 16_384)) + 1
-
-    def lossy() -> tf.Tensor:
-        return tf.stack((number(encoded, 28, 2, True), number(encoded, 26, 2, True))) % 16_384
-
+    low, high = number(encoded, 21, 2, True), number(encoded, 23, 2, True)
+    extended = tf.stack((number(encoded, 27, 3, True), number(encoded, 24, 3, True))) + 1
+    lossless = tf.stack((high % 4096 * 4 + low // 16_384, low % 16_384)) + 1
+    lossy = tf.stack((number(encoded, 28, 2, True), number(encoded, 26, 2, True))) % 16_384
     kind = piece(encoded, _FIRST_CHUNK, 4)
-    return tf.case([(kind == b"VP8X", canvas), (kind == b"VP8L", lossless)], default=lossy)
+    return tf.where(kind == b"VP8X", extended, tf.where(kind == b"VP8L", lossless, lossy))
 
 
 def _is_animated(encoded: tf.Tensor) -> tf.Tensor:
