@@ -1,14 +1,15 @@
 """Encoded bytes to pixels: the format is told by the content, never by a name.
 
 JPEG, PNG, BMP, GIF and WebP, of animations the first frame, as uint8 RGB. Greyscale, CMYK, palettes and 16 bits (their high
-byte) become RGB; transparency is dropped, as Pillow's convert('RGB') does; a JPEG is turned as its Exif orientation says.
+byte) become RGB; transparency is dropped, as Pillow's convert('RGB') does; JPEG, PNG and WebP are turned as their Exif orientation
+says.
 """
 
 from functools import partial
 
 import tensorflow as tf
 
-from keras_imagenet.data.images import exif, gif, jpeg, webp
+from keras_imagenet.data.images import exif, gif, jpeg, png, webp
 from keras_imagenet.data.images.declared import JPEG, assert_size, format_of
 from keras_imagenet.data.images.fields import number, piece
 from keras_imagenet.data.images.tracing import traced_once
@@ -52,10 +53,10 @@ def header(encoded: tf.Tensor) -> tf.Tensor:
     kind = format_of(encoded)
     readers = [
         lambda: (jpeg.stored_size(encoded), exif.orientation(encoded)),
-        lambda: (_pair(encoded, 16, little=False), 1),
+        lambda: (_pair(encoded, 16, little=False), png.orientation(encoded)),
         lambda: (_pair(encoded, 18, little=True), 1),
         lambda: (gif.declared_size(encoded), 1),
-        lambda: (webp.declared_size(encoded), 1),
+        lambda: (webp.declared_size(encoded), webp.orientation(encoded)),
     ]
     size, turned = tf.switch_case(kind, readers)
     return tf.concat((exif.turned_size(size, turned), [turned, kind]), axis=0)
@@ -67,15 +68,11 @@ def decode_other(encoded: tf.Tensor, size: tf.Tensor, kind: tf.Tensor) -> tf.Ten
 
     size: int32 [2], height and width that the header declared; anything else is an error. kind: the format.
     """
-    decoders = [partial(act, encoded) for act in (_decode_png, _decode_bmp, gif.decode_gif, webp.decode_webp)]
+    decoders = [partial(act, encoded) for act in (png.decode_png, _decode_bmp, gif.decode_gif, webp.decode_webp)]
     pixels = tf.switch_case(kind - 1, decoders)
     as_declared = tf.reduce_all(tf.shape(pixels)[:2] == size)
     with tf.control_dependencies([tf.raw_ops.Assert(condition=as_declared, data=["not of the declared size"])]):
         return tf.ensure_shape(tf.identity(pixels), (None, None, 3))
-
-
-def _decode_png(encoded: tf.Tensor) -> tf.Tensor:
-    return tf.io.decode_png(encoded, channels=3)
 
 
 def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:

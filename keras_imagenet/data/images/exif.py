@@ -1,4 +1,4 @@
-"""The orientation that a camera noted in a JPEG's Exif segment, read by TensorFlow operations.
+"""The orientation that a camera noted, read by TensorFlow operations, and images turned by it.
 
 Source: JPEG ITU-T T.81 annex B (segments), Exif 2.32 section 4.5.4 and 4.6.4 (TIFF header, tag 274).
 """
@@ -6,8 +6,11 @@ Source: JPEG ITU-T T.81 annex B (segments), Exif 2.32 section 4.5.4 and 4.6.4 (T
 import tensorflow as tf
 
 from keras_imagenet.data.images.fields import number, piece
+from keras_imagenet.data.images.tracing import traced_once
 
 _ORIENTATION_TAG = 274
+_LONG = 4
+"""The type of a value of four bytes; the usual one has two."""
 HEAD = 4096
 """How many of an image's first bytes is_known_upright takes."""
 
@@ -107,11 +110,13 @@ def _search(encoded: tf.Tensor) -> tf.Tensor:
         return tf.where(is_exif, offset, offset + 2 + length), is_exif
 
     offset, found = tf.while_loop(goes_on, step, (tf.constant(2), tf.constant(False)))
-    return tf.cond(found, lambda: _read_tag(encoded, offset + 10), lambda: tf.constant(1))
+    return tf.cond(found, lambda: read_tag(encoded, offset + 4), lambda: tf.constant(1))
 
 
-def _read_tag(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-    """The orientation in the TIFF structure at `start`; 1 where the structure is broken."""
+@traced_once
+def read_tag(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+    """The orientation in the TIFF structure at `start`, int32 in 1..8; 1 where there is none or the structure is broken."""
+    start += 6 * tf.cast(piece(encoded, start, 6) == b"Exif\0\0", tf.int32)  # as in a JPEG, which some writers add elsewhere
     little = piece(encoded, start, 2) == b"II"
     directory = number(encoded, start + 4, 4, little)
     # An offset beyond any JPEG segment (64 kB) is absurd: the end of the file reads as no entries.
@@ -124,7 +129,9 @@ def _read_tag(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     def step(entry: tf.Tensor, value: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         field = directory + 2 + 12 * entry
         is_orientation = number(encoded, field, 2, little) == _ORIENTATION_TAG
-        return entry + 1, tf.where(is_orientation, number(encoded, field + 8, 2, little), value)
+        is_long = number(encoded, field + 2, 2, little) == _LONG
+        found = tf.where(is_long, number(encoded, field + 8, 4, little), number(encoded, field + 8, 2, little))
+        return entry + 1, tf.where(is_orientation, found, value)
 
     _, value = tf.while_loop(goes_on, step, (tf.constant(0), tf.constant(-1)))
     return tf.where((value >= 1) & (value <= 8), value, 1)

@@ -6,14 +6,17 @@ given an animation, not even one that is broken.
 
 import tensorflow as tf
 
+from keras_imagenet.data.images import exif
 from keras_imagenet.data.images.declared import assert_size
 from keras_imagenet.data.images.fields import little_endian, number, piece
 from keras_imagenet.data.images.tracing import traced_once
 
 _FIRST_CHUNK = 12
 _BEHIND_HEADER = 30
-_MOST_CHUNKS = 1000
-"""Chunks that may lie before the first frame."""
+_MOST_CHUNKS = 10_000
+"""Chunks that are looked at, for an animation's first frame, and for an orientation behind all frames."""
+_ALPHA, _EXIF, _ANIMATION = 0x10, 0x08, 0x02
+"""Flags of an extended file."""
 
 
 @traced_once
@@ -22,7 +25,7 @@ def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
 
     Transparency is dropped. Raises tf.errors.InvalidArgumentError for damaged bytes.
     """
-    return tf.cond(_is_animated(encoded), lambda: _first_frame(encoded), lambda: _decode_still(encoded))
+    return tf.cond(_has(encoded, _ANIMATION), lambda: _first_frame(encoded), lambda: _decode_still(encoded))
 
 
 def declared_size(encoded: tf.Tensor) -> tf.Tensor:
@@ -36,8 +39,19 @@ def declared_size(encoded: tf.Tensor) -> tf.Tensor:
     return tf.where(kind == b"VP8X", extended, tf.where(kind == b"VP8L", lossless, lossy))
 
 
-def _is_animated(encoded: tf.Tensor) -> tf.Tensor:
-    return (piece(encoded, _FIRST_CHUNK, 4) == b"VP8X") & (number(encoded, 20, 1, True) // 2 % 2 == 1)
+def orientation(encoded: tf.Tensor) -> tf.Tensor:
+    """The orientation in the EXIF chunk, int32 in 1..8; 1 where there is none, or the file's flags do not announce it."""
+
+    def search() -> tf.Tensor:
+        offset = _find(encoded, b"EXIF")
+        found = piece(encoded, offset, 4) == b"EXIF"
+        return tf.cond(found, lambda: exif.read_tag(encoded, offset + 8), lambda: 1)
+
+    return tf.cond(_has(encoded, _EXIF), search, lambda: 1)
+
+
+def _has(encoded: tf.Tensor, flag: int) -> tf.Tensor:
+    return (piece(encoded, _FIRST_CHUNK, 4) == b"VP8X") & (number(encoded, 20, 1, True) // flag % 2 == 1)
 
 
 def _decode_still(encoded: tf.Tensor) -> tf.Tensor:
@@ -54,7 +68,7 @@ def _first_frame(encoded: tf.Tensor) -> tf.Tensor:
     content = piece(encoded, offset + 24, number(encoded, offset + 4, 4, True) - 16)
     kind = piece(content, 0, 4)
     # Its alpha is a chunk of its own only in an extended file, whose canvas is then the frame's size as it stands here.
-    extended = b"VP8X\n\0\0\0\x10\0\0\0" + piece(encoded, offset + 14, 6)
+    extended = b"VP8X\n\0\0\0" + bytes([_ALPHA, 0, 0, 0]) + piece(encoded, offset + 14, 6)
     content = b"WEBP" + tf.where(kind == b"ALPH", extended, b"") + content
     still = b"RIFF" + little_endian(tf.strings.length(content)) + content
     found = (piece(encoded, offset, 4) == b"ANMF") & tf.reduce_any(kind == [b"VP8 ", b"VP8L", b"ALPH"])
