@@ -1,6 +1,10 @@
 """From photographs to a served classifier. The commands' entry functions are also the Python API."""
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# Whoever imports Keras after this package gets it on TensorFlow, which all of this is written for.
+os.environ.update(KERAS_BACKEND="tensorflow", KERAS_NNX_ENABLED="0", TF_USE_LEGACY_KERAS="0")
 
 if TYPE_CHECKING:
     from keras_imagenet.api import evaluate, export, fit, predict

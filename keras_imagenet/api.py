@@ -1,6 +1,7 @@
 """The entry functions: what the commands do, and the Python API. TensorFlow starts inside them, as the settings say."""
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     import keras
 
 
+ELSEWHERE = {f"data.source.{key}" for key in ("name", "directory", "file", "dataset")}
+"""Settings that say where data is: with another value, it is not the data that a run's split was made for."""
+
+
 def fit(
     settings: Settings | None = None,
     *,
@@ -40,6 +45,7 @@ def fit(
     console = console or Console.standard()
     assembly.require_known(settings.model.name)
     splits = sources.open_source(settings.data.source)
+    sources.require_validation(settings.train, splits)
     with run_folder.created(settings, recipe) as folder, _said_how_to_go_on(folder):
         console = replace(console, log_file=folder.log_file)
         strategy = runtime.start(settings.runtime, folder.log_file, debug=debug)
@@ -61,6 +67,8 @@ def _said_how_to_go_on(folder: RunFolder) -> Iterator[None]:
         yield
     except Interrupted as error:
         raise Interrupted(f"{error}. To go on: {folder.resume_command}", error.exit_code - 128) from error
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"interrupted. {go_on}", signal.SIGINT) from error
     except BrokenPipeError as error:
         raise KerasImagenetError(f"whoever read the output has closed it, so the run has stopped. {go_on}") from error
     except OSError as error:
@@ -76,13 +84,14 @@ def dry_run(settings: Settings, *, console: Console | None = None, debug: bool =
     console = console or Console.standard()
     assembly.require_known(settings.model.name)
     splits = sources.open_source(settings.data.source)
+    sources.require_validation(settings.train, splits)
     strategy = runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.training.announcement import announcement
     from keras_imagenet.training.dry_run import try_one_batch
 
     run, memory = try_one_batch(settings, splits, strategy, console)
-    said = announcement(run)
-    lines = [recipes.to_yaml(settings).rstrip(), *said, memory.line]
+    said = [*sources.left_out_lines(splits), *announcement(run)]
+    lines = [*recipes.to_yaml(settings).rstrip().split("\n"), *said, memory.line]
     content = {
         "settings": settings.model_dump(mode="json"),
         "preset": run.preset.model_dump(mode="json"),
@@ -118,34 +127,34 @@ def evaluate(
     splits = sources.open_source(source_settings)
     source = splits.validation or splits.train
     strategy = runtime.start(settings.runtime, folder.log_file if folder else None, debug=debug)
-    from keras_imagenet.data.pipeline import evaluation_stream
-    from keras_imagenet.evaluation import evaluator, present_classes
+    from keras_imagenet.evaluation import measure_source, present_classes
 
-    preset = presets.resolve(settings.data, folder.preset) if folder else assembly.preset_of(settings, subject.origin)
-    preset = preset.evaluation
+    stored = folder.preset if folder else None
+    preset = (
+        presets.resolve(settings.data, stored) if stored else assembly.preset_of(settings, subject.origin)
+    ).evaluation
     _require_classes(source, subject)
     with strategy.scope():
         network = _network(folder) if folder else _published(settings, preset, subject.origin, source)
     if network.input_shape[1:] != preset.input_shape:
         raise SettingsError(f"data.size: {run_or_model} takes images of {'x'.join(map(str, network.input_shape[1:]))}")
     report: dict[str, str] = {}
-    batches = evaluation_stream(
-        source,
+    metrics = measure_source(
+        network,
         preset,
+        source,
         strategy,
         batch_size=settings.train.evaluation_batch_size or settings.train.batch_size,
         threads=runtime.threads(settings.runtime),
         report=report.setdefault,
+        xla=runtime.compiled(settings, communicates=False).on,
     )
-    xla = runtime.compiled(settings, communicates=False).on
-    metrics, _ = evaluator(network, preset, strategy, present=present_classes(source), xla=xla)(batches)
     for name, reason in report.items():
         console.say(f"left out: {name}: {reason}")
-    own = folder is not None and source_settings == recipes.load(str(folder.settings_file)).data.source.model_copy(
-        update={"classes": source_settings.classes}
-    )
+    if subject.origin and subject.origin.part:
+        console.say(f"weights: {subject.origin.whence}")
     measured_on = (
-        "validation examples" if splits.validation else "training examples" if own else "examples, all there are"
+        "validation examples" if splits.validation else f"{'training ' * subject.own_data}examples, all there are"
     )
     if source.answers is not None:
         measured_on += ", where any of an image's labels is right"
@@ -174,14 +183,16 @@ def predict(
         raise SettingsError(f"--top {top}: must be at least 1")
     from keras_imagenet.serving.files import find_images
 
-    files = find_images(images)
+    files, missing = find_images(images)
+    if not files:
+        raise DataError(_named(missing))
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import predict as prediction
 
     answers, faults = prediction.predict(_network(folder), folder.preset.evaluation, folder.classes.names, files, top)
-    console.result(answers, [line for answer in answers for line in prediction.lines(answer)])
-    if faults:
-        raise DataError("; ".join(f"{path}: {reason}" for path, reason in faults))
+    console.result({"images": answers}, [line for answer in answers for line in prediction.lines(answer)])
+    if faults := [*missing, *faults]:
+        raise DataError(_named(faults))
     return answers
 
 
@@ -197,8 +208,7 @@ def export(
     network = _network(folder)
     target = Path(directory) if directory else folder.saved_model
     with runtime.quiet(None if debug else Path("/dev/null")):
-        version = exporting.export(network, folder.preset.evaluation, folder.classes.names, target)
-    difference = exporting.compare(network, folder.preset.evaluation, version)
+        version, difference = exporting.export(network, folder.preset.evaluation, folder.classes.names, target)
     result = {
         "saved_model": str(version),
         "largest_difference": difference,
@@ -271,7 +281,7 @@ def describe(
     shape = (record.input_size, record.input_size, record.channels) if record else Preset().input_shape
     network = registry.build(name, input_shape=shape, classes=record.classes if record else 1000)
     details = describing.details(network, batch_size)
-    lines = [describing.details_text(details)]
+    lines = describing.details_text(details).split("\n")
     if picture is not None:
         try:
             drawing.draw(network, Path(picture))
@@ -290,12 +300,16 @@ class _Subject:
     classes_file: Path | None
     folder: RunFolder | None = None
     origin: Origin | None = None
+    own_data: bool = False
 
 
 def _open_run(path: str, overrides: Sequence[tuple[str, str]]) -> _Subject:
+    """The run, and its own data or, where overrides name another place, all that is there."""
     folder = run_folder.opened(path)
-    settings = recipes.load(str(folder.settings_file), overrides)
-    return _Subject(settings, folder.classes_file, folder=folder)
+    own_data = not any(key in ELSEWHERE for key, _ in overrides)
+    whole = [] if own_data else [(f"data.source.{key}", "null") for key in ("validation_fraction", "folds")]
+    settings = recipes.load(str(folder.settings_file), [*whole, *overrides])
+    return _Subject(settings, folder.classes_file, folder=folder, own_data=own_data)
 
 
 def _open_published(
@@ -349,7 +363,8 @@ def data(
     content = summary(splits, limit, runtime.threads(settings.runtime))
     lines = summary_lines(content)
     if file is not None:
-        draw_first_batch(settings, splits, file, threads=runtime.threads(settings.runtime))
+        preset = assembly.preset_of(settings, assembly.origin_of(settings))
+        draw_first_batch(settings, preset, splits, file, threads=runtime.threads(settings.runtime))
         content, lines = content | {"sheet": str(file)}, [*lines, f"contact sheet: {file}"]
     console.result(content, lines)
     return content
@@ -375,9 +390,13 @@ def _published(settings: Settings, preset: Preset, origin: Origin, source: sourc
 
 
 def _network(folder: RunFolder) -> "keras.Model":
-    import keras
+    from keras_imagenet.models import saved
 
-    return keras.saving.load_model(folder.model_file, compile=False, safe_mode=True)
+    return saved.load(folder.model_file, folder.preset.evaluation.input_shape)
+
+
+def _named(faults: Sequence[tuple[Path, str]]) -> str:
+    return "; ".join(f"{path}: {reason}" for path, reason in faults)
 
 
 def _closing_lines(folder: RunFolder, metrics: dict[str, Any]) -> list[str]:

@@ -1,6 +1,9 @@
 """The front door: one short function a command. No TensorFlow before a command needs it."""
 
 import argparse
+import os
+import re
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -10,6 +13,14 @@ from keras_imagenet import __version__
 from keras_imagenet.errors import KerasImagenetError, SettingsError, nearest
 
 Overrides = list[tuple[str, str]]
+
+_GO_ON = "a run goes on by: keras-imagenet fit --config {0} --runtime.run_folder {0}"
+_OTHER_WORDS = {
+    "lr": "optimizer.learning_rate",
+    "arch": "model.name",
+    "data": "data.source.directory",
+    "output": "runtime.run_folder",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,12 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _no_dashed_files(rest)
         parsed, unknown = _parser().parse_known_args(rest)
         if unknown:
-            raise SettingsError(_unknown_argument(unknown[0]))
+            raise SettingsError(_unknown_argument(unknown[0], parsed.parser))
         return parsed.run(parsed, overrides) or 0
     except KerasImagenetError as error:
         if debug:
             traceback.print_exc()
-        print(f"keras-imagenet: {error}", file=sys.stderr)
+        _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         print("keras-imagenet: interrupted", file=sys.stderr)
@@ -38,8 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         first_line = next(iter(str(error).splitlines()), "")
-        print(f"keras-imagenet: {type(error).__name__}: {first_line} (--debug shows the traceback)", file=sys.stderr)
+        _complain(f"{type(error).__name__}: {first_line} (--debug shows the traceback)")
         return 1
+
+
+def _complain(message: str) -> None:
+    from keras_imagenet.console import printable
+
+    print(f"keras-imagenet: {printable(message)}", file=sys.stderr)
 
 
 def split_settings(arguments: Sequence[str]) -> tuple[list[str], Overrides]:
@@ -123,7 +140,7 @@ def models(parsed: argparse.Namespace, overrides: Overrides) -> None:
     rows = describe.listing(parsed.name or "*")
     if not rows:
         raise SettingsError(f"models {parsed.name}: no network is called so{nearest(parsed.name, registry.names())}")
-    _console(parsed).result(rows, [describe.listing_text(rows)])
+    _console(parsed).result(rows, describe.listing_text(rows).split("\n"))
 
 
 def data(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -194,7 +211,7 @@ def _parser() -> argparse.ArgumentParser:
             "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
         )
         child.add_argument("--debug", action="store_true", help="show tracebacks, and TensorFlow's own notices")
-        child.set_defaults(run=run)
+        child.set_defaults(run=run, parser=child)
         child.takes_settings = takes_settings
         return child
 
@@ -216,18 +233,32 @@ def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     child = command(
         "evaluate", evaluate, "measure a run, or a network with weights, on labelled images", takes_settings=True
     )
-    child.add_argument("run_or_model", metavar="RUN", help="a run folder, or a network's name with --weights")
-    child.add_argument("--weights", metavar="FILE", help="weights for a network given by name, as model.weights")
+    child.add_argument(
+        "run_or_model", type=os.path.expanduser, metavar="RUN", help="a run folder, or a network's name with --weights"
+    )
+    child.add_argument(
+        "--weights",
+        type=os.path.expanduser,
+        metavar="FILE",
+        help="weights for a network given by name, as model.weights",
+    )
     child.add_argument("--config", metavar="RECIPE", help="a recipe whose data a network given by name is measured on")
 
     child = command("predict", predict, "say what is on images")
-    child.add_argument("run_folder", metavar="RUN", help="a run folder")
-    child.add_argument("images", metavar="IMAGE", nargs="+", help="image files, or folders of them")
+    child.add_argument("run_folder", type=os.path.expanduser, metavar="RUN", help="a run folder")
+    child.add_argument(
+        "images", type=os.path.expanduser, metavar="IMAGE", nargs="+", help="image files, or folders of them"
+    )
     child.add_argument("--top", type=int, default=5, metavar="K", help="how many classes to name (default: 5)")
 
     child = command("export", export, "write a SavedModel for TF Serving")
-    child.add_argument("run_folder", metavar="RUN", help="a run folder")
-    child.add_argument("--output", metavar="FOLDER", help="where the numbered versions go (default: RUN/saved_model)")
+    child.add_argument("run_folder", type=os.path.expanduser, metavar="RUN", help="a run folder")
+    child.add_argument(
+        "--output",
+        type=os.path.expanduser,
+        metavar="FOLDER",
+        help="where the numbered versions go (default: RUN/saved_model)",
+    )
 
     child = command("models", models, "list networks, or show one in detail")
     child.add_argument(
@@ -236,15 +267,26 @@ def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     child.add_argument(
         "--batch_size", type=int, default=32, metavar="N", help="images the memory is counted for (default: 32)"
     )
-    child.add_argument("--output", metavar="FILE.svg", help="draw the graph there")
+    child.add_argument("--output", type=os.path.expanduser, metavar="FILE.svg", help="draw the graph there")
 
 
 def _data_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     child = command(
         "data", data, "show what a data set holds, and a sheet of images as the network gets them", takes_settings=True
     )
-    child.add_argument("recipe", nargs="?", metavar="RECIPE", help="a recipe by path or by name, or a run folder")
-    child.add_argument("--output", metavar="FILE.png", help="draw the first training batch there, before mixing")
+    child.add_argument(
+        "recipe",
+        type=os.path.expanduser,
+        nargs="?",
+        metavar="RECIPE",
+        help="a recipe by path or by name, or a run folder",
+    )
+    child.add_argument(
+        "--output",
+        type=os.path.expanduser,
+        metavar="FILE.png",
+        help="draw the first training batch there, before mixing",
+    )
     child.add_argument(
         "--limit", type=int, default=5000, metavar="N", help="most images of a split that are opened (default: 5000)"
     )
@@ -259,13 +301,20 @@ def _data_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     child.add_argument("--config", metavar="RECIPE", help="a recipe by path or by name")
     child.add_argument("--evaluation", action="store_true", help="evaluation's crop instead of training's")
     child.add_argument("--seconds", type=float, default=5.0, metavar="S", help="for each stage (default: 5)")
-    child.add_argument("--output", metavar="FILE.json", help="write the result there, and a plot beside it")
+    child.add_argument(
+        "--output", type=os.path.expanduser, metavar="FILE.json", help="write the result there, and a plot beside it"
+    )
 
 
 def _further_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     child = command("runs", runs, "compare run folders")
     child.add_argument(
-        "directory", nargs="?", default="runs", metavar="FOLDER", help="the folder of run folders (default: runs)"
+        "directory",
+        type=os.path.expanduser,
+        nargs="?",
+        default="runs",
+        metavar="FOLDER",
+        help="the folder of run folders (default: runs)",
     )
 
     command("schema", schema, "print the JSON schema of recipes, for editors")
@@ -275,6 +324,12 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line, and whose help lists the settings where the command takes them."""
 
     takes_settings = False
+
+    @property
+    def options(self) -> list[str]:
+        """The words that it knows, such as --config."""
+        return [word for action in self._actions for word in action.option_strings]
+
     more_options: Callable[[argparse.ArgumentParser], None] | None = None  # added when the command is the one given
 
     def parse_known_args(self, args=None, namespace=None):
@@ -294,6 +349,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise the complaint as a SettingsError."""
+        message = re.sub(r"^argument (\S+): expected one argument$", r"\1: needs a value", message)
         raise SettingsError(f"command line: {message} ({self.prog} --help)")
 
     def format_help(self) -> str:
@@ -340,12 +396,33 @@ def _console(parsed: argparse.Namespace):
     return Console.standard(as_json=parsed.json)
 
 
-def _unknown_argument(word: str) -> str:
-    """What to write instead of an option that does not exist: the nearest option, or setting by its last part."""
+def _unknown_argument(word: str, parser: "_Parser") -> str:
+    """What to write instead: the command's nearest option, or setting by its last part (by the one before, of a name)."""
     from keras_imagenet.settings.explain import setting_names
 
     if not word.startswith("-"):
-        return f"command line: {word}: unexpected argument"
-    known = {setting.rpartition(".")[2]: f"--{setting}" for setting in reversed(list(setting_names()))}
-    known |= {option: f"--{option}" for option in ("config", "dry_run", "json", "debug", "weights", "output")}
-    return f"command line: {word}: unknown argument{nearest(word.lstrip('-').partition('=')[0], known)}"
+        return f"command line: {word}: unexpected argument{_instead_of(word) if parser.takes_settings else ''}"
+    name = word.lstrip("-").partition("=")[0].replace("-", "_")
+    if name == "resume":
+        return f"command line: {word}: unknown argument; {_GO_ON.format('RUN')}"
+    settings = [*reversed(list(setting_names()))] if parser.takes_settings else []
+    known = {setting.removesuffix(".name").rpartition(".")[2]: f"--{setting}" for setting in settings}
+    known |= {key: f"--{setting}" for key, setting in _OTHER_WORDS.items() if setting in settings}
+    known |= {option.lstrip("-"): option for option in parser.options}
+    return f"command line: {word}: unknown argument{nearest(name, known)}"
+
+
+def _instead_of(word: str) -> str:
+    """What to type where somebody gave a run, a recipe or images without an option."""
+    from keras_imagenet.recipes import recipe_names
+
+    ending, quoted = os.path.splitext(word)[1].lower(), shlex.quote(word)
+    if os.path.isfile(os.path.join(word, "settings.yaml")):
+        return f"; {_GO_ON.format(quoted)}"
+    if word in recipe_names() or ending in (".yaml", ".yml"):
+        return f"; a recipe is given as --config {quoted}"
+    if os.path.isdir(word):
+        return f"; a folder of images is given as --config photos/resnet18 --data.source.directory {quoted}"
+    if ending in (".csv", ".tsv", ".npz"):
+        return f"; its images are given as --data.source.name {'arrays' if ending == '.npz' else 'csv'} --data.source.file {quoted}"
+    return ""

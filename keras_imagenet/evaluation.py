@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet.data.images.normalise import normalise
+from keras_imagenet.data.pipeline import evaluation_stream
 from keras_imagenet.data.sources import Source
 from keras_imagenet.preset import Preset
 
@@ -108,6 +109,22 @@ def _counter(shape: tuple[int, ...]) -> tf.Variable:
         synchronization=tf.VariableSynchronization.ON_READ,
         aggregation=tf.VariableAggregation.SUM,
     )
+
+
+def measure_source(
+    network: keras.Model,
+    preset: Preset,
+    source: Source,
+    strategy: tf.distribute.Strategy,
+    *,
+    batch_size: int,
+    threads: int,
+    report: Callable[[str, str], object],
+    xla: bool = False,
+) -> Metrics:
+    """Metrics of a network on all examples of a source; `report` is told name and fault of each unreadable one."""
+    batches = evaluation_stream(source, preset, strategy, batch_size=batch_size, threads=threads, report=report)
+    return evaluator(network, preset, strategy, present=present_classes(source), xla=xla)(batches)[0]
 
 
 def present_classes(source: Source) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and where caches lie.
+"""Files and folders that appear whole or not at all, files that can be read without waiting, and where caches lie.
 
 What is written stands beside its destination as `.part-<hex>-<name>`, is flushed to disk and then renamed. The ending stays
 the destination's, for writers that judge by it. A part is locked while it is written, so `sweep` tells what a killed
@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import io
 import json
 import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -86,6 +88,37 @@ def write_with(path: Path, writer: Callable[[Path], Any]) -> None:
         writer(Path(stream.name))
 
 
+def look(path: Path) -> os.stat_result:
+    """What the disk says of a file, or of what a link leads to, without opening it.
+
+    Raises OSError, also for what is no file: to open a pipe or a device waits for ever, or does what it is there for.
+    """
+    try:
+        found = os.stat(path)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, "no file can be called so", str(path)) from error
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "is a pipe, a device or a socket", str(path))
+    return found
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """The content of a file of at most `limit` bytes. Raises OSError for a larger one, and as `look` does."""
+    look(path)
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"is larger than {limit / 2**20:g} MiB", str(path))
+    return content
+
+
+def read_text(path: Path, limit: int, *, encoding: str = "utf-8", newline: str | None = None) -> str:
+    """The text of a file of at most `limit` bytes; newline as `open` has it. Raises OSError and UnicodeDecodeError."""
+    return io.TextIOWrapper(io.BytesIO(read_bytes(path, limit)), encoding, newline=newline).read()
+
+
 def sweep(folder: Path) -> None:
     """Remove the parts that killed processes left in a folder; what is still being written stays. Never raises OSError."""
     for part in folder.glob(".part-*"):
@@ -106,9 +139,14 @@ def cache_folder(kind: str) -> Path:
     return platformdirs.user_cache_path("keras-imagenet", appauthor=False) / kind
 
 
+def keras_home() -> Path:
+    """The folder that Keras downloads to: $KERAS_HOME or ~/.keras."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+
+
 def weights_folder() -> Path:
-    """The folder of downloaded weights, beside those that Keras downloads: below $KERAS_HOME or ~/.keras."""
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models" / "keras_imagenet"
+    """The folder of downloaded weights, beside those that Keras downloads."""
+    return keras_home() / "models" / "keras_imagenet"
 
 
 def _part(path: Path) -> Path:

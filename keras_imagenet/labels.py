@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from keras_imagenet.errors import DataError, nearest
 
 WNID = "wnid"
 HEADER = ("index", WNID, "name")
+MAXIMUM_BYTES = 64 * 2**20  # a million classes
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ def read_classes(file: Path) -> ClassList:
     or names a class twice.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = files.read_text(file, MAXIMUM_BYTES, encoding="utf-8-sig")
     except OSError as error:
         raise DataError(f"{file}: the list of classes cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -54,12 +56,7 @@ def write_classes(file: Path, classes: ClassList) -> None:
         raise DataError(f"{file}: there is no class to write down")
     _require_distinct(file, classes)
     plain = file.suffix != ".tsv" and _fits_lines(classes)
-    unfit = re.compile(r"[\r\n\ud800-\udfff]" if plain else r"[\t\r\n\ud800-\udfff]")
-    for identifier, name in zip(classes.identifiers, classes.names, strict=True):
-        if unfit.search(identifier + name):
-            raise DataError(f"{file}: the class {identifier!r} cannot be written down: tabs, line ends, not valid text")
-        if identifier and not name:
-            raise DataError(f"{file}: the class {identifier!r} cannot be written down: its name is empty")
+    require_writable(classes, file, plain=plain)
     if plain:
         files.write(file, "".join(f"{identifier}\n" for identifier in classes.identifiers))
         return
@@ -67,6 +64,23 @@ def write_classes(file: Path, classes: ClassList) -> None:
     files.write(
         file, "".join(["\t".join(HEADER) + "\n", *(f"{index}\t{wnid}\t{name}\n" for index, (wnid, name) in rows)])
     )
+
+
+def require_writable(classes: ClassList, where: Path | str, *, plain: bool = False) -> None:
+    """Raises DataError that begins with `where` and names the class, where one does not fit a table, or lines if plain."""
+    unfit = re.compile(r"[\r\n\ud800-\udfff]" if plain else r"[\t\r\n\ud800-\udfff]")
+    for identifier, name in zip(classes.identifiers, classes.names, strict=True):
+        if unfit.search(identifier + name):
+            raise DataError(
+                f"{where}: the class {identifier!r} cannot be written down: tabs, line ends, not valid text"
+            )
+        if identifier and not name:
+            raise DataError(f"{where}: the class {identifier!r} cannot be written down: its name is empty")
+
+
+def spelt(name: str) -> str:
+    """A name in Unicode's composed form (NFC): the accents of one name are stored in two ways, by macOS and by others."""
+    return unicodedata.normalize("NFC", name)
 
 
 def from_identifiers(identifiers: Sequence[str]) -> ClassList:
@@ -87,10 +101,11 @@ def numbered(file: Path | None, count: int, what: str) -> ClassList:
 
 
 def label_of(found: Sequence[str], classes: ClassList, file: Path | str, what: str) -> dict[str, int]:
-    """Label of each identifier; DataError naming the first found in the data (as `what`) that the file does not hold."""
-    labels = {identifier: label for label, identifier in enumerate(classes.identifiers)}
+    """Label of each identifier, spelt in one way; DataError naming the first found in the data (as `what`) that the file
+    does not hold."""
+    labels = {spelt(identifier): label for label, identifier in enumerate(classes.identifiers)}
     for identifier in found:
-        if identifier not in labels:
+        if spelt(identifier) not in labels:
             hint = nearest(identifier, classes.identifiers)
             raise DataError(f"{what} {identifier} is not among the {len(labels)} classes of {file}{hint}")
     return labels

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from keras_imagenet.errors import SettingsError
+from keras_imagenet import files
+from keras_imagenet.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     from keras_imagenet.settings.data import DataSettings
 
+MAXIMUM_BYTES = 2**20
+"""Of a preset's file, which has some hundred."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -25,8 +29,8 @@ class Preset(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    size: tuple[int, int] = (224, 224)
-    evaluation_size: tuple[int, int] | None = None
+    size: tuple[PositiveInt, PositiveInt] = (224, 224)
+    evaluation_size: tuple[PositiveInt, PositiveInt] | None = None
     channels: Literal[1, 3] = 3
     fit: Literal["crop", "pad", "squash"] = "crop"
     crop_fraction: float = 0.875
@@ -44,6 +48,18 @@ class Preset(BaseModel):
     def evaluation(self) -> Preset:
         """The preset with evaluation's size as the size: what acts everywhere but in training."""
         return self.model_copy(update={"size": self.evaluation_size or self.size, "evaluation_size": None})
+
+
+def read(file: Path) -> Preset:
+    """A run's preset.json. Raises DataError if it is none."""
+    try:
+        return Preset.model_validate_json(files.read_text(file, MAXIMUM_BYTES))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "its text"
+        raise DataError(f"{file}: no preset: {where}: {first['msg'].splitlines()[0]:.200}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: cannot be read: {error}") from error
 
 
 def resolve(settings: DataSettings, origin: Preset | None = None) -> Preset:

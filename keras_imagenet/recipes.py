@@ -1,6 +1,8 @@
 """Find, read, merge and override recipes; every settings error is made here, as one line."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +10,14 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from keras_imagenet import files
 from keras_imagenet.errors import SettingsError, nearest
 from keras_imagenet.settings import Settings
-from keras_imagenet.settings.explain import explain
+from keras_imagenet.settings.explain import explain, text_names
 
 DEFAULT_RECIPE = "digits/simple_cnn"
+MAXIMUM_BYTES = 2**20  # room for a factor of each of tens of thousands of classes
+MAXIMUM_VALUES = 1_000_000
 # Settings of which one holds: to give one is to take back what a lower layer says of the other.
 ALTERNATIVES = {"epochs": "steps", "steps": "epochs", "validation_fraction": "folds", "folds": "validation_fraction"}
 
@@ -58,13 +63,13 @@ def recipe_names() -> list[str]:
 
 def find(recipe: str) -> Path:
     """The file of a recipe given by path or by name. Raises SettingsError with the nearest name."""
-    path = Path(recipe)
-    if path.is_file():
+    path = Path(os.path.expanduser(recipe))
+    if os.path.isfile(path):  # Path.is_file raises for what the disk does not give
         return path
-    if path.is_dir() and (path / "settings.yaml").is_file():
+    if os.path.isfile(path / "settings.yaml"):
         return path / "settings.yaml"
     named = recipe_folder() / f"{recipe.removesuffix('.yaml')}.yaml"
-    if named.is_file() and not path.is_absolute():
+    if os.path.isfile(named) and not path.is_absolute():
         return named
     hint = nearest(recipe.removesuffix(".yaml"), recipe_names())
     raise SettingsError(f"--config {recipe}: no such file or recipe{hint or '; recipes: ' + ', '.join(recipe_names())}")
@@ -87,14 +92,12 @@ def read_layers(path: Path) -> list[Layer]:
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file that holds a mapping. Raises SettingsError with file and line, for a key given twice too."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise SettingsError(f"{path}:{line}: not valid YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        text = files.read_text(path, MAXIMUM_BYTES)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: cannot be read: not UTF-8 text (byte {error.start})") from error
+    content = _parsed(text, lambda line: f"{path}:{line}")
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -105,13 +108,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def override_tree(key: str, text: str) -> dict[str, Any]:
-    """One flag as a nested mapping; null and values in brackets or braces are read as YAML, others kept as text."""
+    """One flag as a nested mapping; null and values in brackets or braces are read as YAML, others kept as text.
+
+    Of a path, or what else is text, null alone is read: [2024]photos is a folder.
+    """
     value: Any = text
-    if text.strip() in ("null", "~") or text.strip().startswith(("[", "{")):
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise SettingsError(f"--{key} {text}: not valid YAML") from error
+    if text.strip() == "null" or (
+        key not in text_names() and (text.strip() == "~" or text.strip().startswith(("[", "{")))
+    ):
+        value = _parsed(text, lambda line: f"--{key} {text}")
     for part in reversed(key.split(".")):
         value = {part: value}
     return value
@@ -129,6 +134,8 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
             merged[key] = value
         if key in ALTERNATIVES and value is not None:
             merged[ALTERNATIVES[key]] = above.get(ALTERNATIVES[key])
+    if "fold" in below and "fold" not in above and merged.get("folds", 0) is None:
+        del merged["fold"]  # It names one of the folds that are taken back.
     return merged
 
 
@@ -166,7 +173,7 @@ def differing(ours: Settings, theirs: Settings) -> list[str]:
     Where the data lies is one of them: what it is, its fingerprint tells.
     """
     run_only = {
-        "data": {"source": {"directory", "file"}},
+        "data": {"source": {"directory", "file", "classes"}},
         "train": {"time_limit", "checkpoint_steps", "summary_steps", "evaluation_batch_size"},
         "runtime": {"threads", "compute_threads", "logical_cpus", "run_folder"},
     }
@@ -182,14 +189,64 @@ def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, tree
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, which YAML forbids and PyYAML lets pass."""
+def _parsed(text: str, place: Callable[[int], str]) -> Any:
+    """What YAML says; SettingsError that begins with place(line) where it is none."""
+    try:
+        return yaml.load(text, Loader=_RecipeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SettingsError(f"{place(line)}: not valid YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{place(1)}: not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise SettingsError(f"{place(1)}: not valid YAML: groups inside groups without an end") from error
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+
+class _RecipeLoader(yaml.SafeLoader):
+    """SafeLoader whose keys are text, as all settings and classes are: a class may be called yes, no, 007 or 2024-01-01.
+
+    It refuses a key given twice, which YAML forbids and PyYAML lets pass; a text whose aliases, each of some others, would
+    make more values than memory holds; and a value that is not what it looks like, such as the date 2024-13-45.
+    """
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None and _values(node, {}) > MAXIMUM_VALUES:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"its aliases make more than {MAXIMUM_VALUES:,} values of it", node.start_mark
+            )
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError) as error:  # of the functions that read numbers, dates and words
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value!r:.40} is no {kind}; write text in quotes", node.start_mark
+            ) from error
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if _word(key) in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is given twice", key.start_mark)
+            seen.add(key.value)
+        self.flatten_mapping(node)
+        return {_word(key): self.construct_object(value, deep=deep) for key, value in node.value}
+
+
+def _values(node: yaml.Node, known: dict[int, float]) -> float:
+    """Values of a node, those behind aliases counted as often as they are named; infinity where it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        children = () if isinstance(node, yaml.ScalarNode) else node.value
+        pairs = (child if isinstance(child, tuple) else (child,) for child in children)
+        known[id(node)] = 1 + sum(_values(child, known) for pair in pairs for child in pair)
+    return known[id(node)]
+
+
+def _word(key: yaml.Node) -> str:
+    if not isinstance(key, yaml.ScalarNode):
+        raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key.start_mark)
+    return key.value

@@ -14,11 +14,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from keras_imagenet import files, recipes
+from keras_imagenet import files, preset, recipes
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.labels import ClassList, read_classes
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
+
+MAXIMUM_BYTES = 64 * 2**20  # of a file that is read whole; history.csv has a row an epoch
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class RunFolder:
     @property
     def preset(self) -> Preset:
         """The preprocessing the network was trained with; its `evaluation` is what it is used with."""
-        return Preset.model_validate_json(self.preset_file.read_text(encoding="utf-8"))
+        return preset.read(self.preset_file)
 
     @property
     def classes(self) -> ClassList:
@@ -65,15 +67,14 @@ class RunFolder:
     @property
     def metrics(self) -> dict[str, Any] | None:
         """Final and best metrics, or None while the run is not finished."""
-        return json.loads(self.metrics_file.read_text(encoding="utf-8")) if self.metrics_file.exists() else None
+        return json.loads(_text(self.metrics_file)) if self.metrics_file.exists() else None
 
     @property
     def history(self) -> list[dict[str, str]]:
         """Rows of history.csv, one an epoch."""
         if not self.history_file.exists():
             return []
-        with self.history_file.open(newline="", encoding="utf-8") as stream:
-            return list(csv.DictReader(stream))
+        return list(csv.DictReader(io.StringIO(_text(self.history_file), newline="")))
 
 
 @contextmanager
@@ -150,3 +151,12 @@ def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     files.write(path, text.getvalue())
+
+
+def _text(path: Path) -> str:
+    try:
+        return files.read_text(path, MAXIMUM_BYTES)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: cannot be read: not UTF-8 text (byte {error.start})") from error

@@ -1,5 +1,6 @@
 """A table that compares run folders. No TensorFlow."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,13 @@ def table(directory: str) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def _row(run: RunFolder) -> dict[str, Any]:
+    try:
+        return _whole_row(run)
+    except (KerasImagenetError, csv.Error, ValueError, TypeError, AttributeError):  # of one run; the others still count
+        return dict.fromkeys(COLUMNS) | {"run": run.path.name, "state": "damaged"}
+
+
+def _whole_row(run: RunFolder) -> dict[str, Any]:
     history, metrics = run.history, run.metrics or {}
     try:
         settings = run.settings

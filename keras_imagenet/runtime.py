@@ -3,6 +3,7 @@
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 import warnings
@@ -13,24 +14,31 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_imagenet import files
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.settings import RuntimeSettings, Settings
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+# Environment variables that choose kernels, devices or threads, and with them the last bits of what is computed.
+_ACTING = re.compile(
+    r"TF_(?!CPP_|USE_LEGACY_KERAS$)|XLA_|ONEDNN_|DNNL_|CUDA_|CUDNN_|CUBLAS_|NVIDIA_TF32|OMP_|KMP_|MKL_"
+)
+
 
 def start(settings: RuntimeSettings, log_file: Path | None, *, debug: bool = False) -> "tf.distribute.Strategy":
     """Start TensorFlow as the settings say, and return the strategy to build and train under.
 
-    MirroredStrategy over all GPUs, or over `logical_cpus` where there is no GPU; the default strategy for one device.
-    What TensorFlow prints while starting goes to `log_file` (nowhere if None) unless `debug`.
+    MirroredStrategy over all GPUs, or over `logical_cpus` where there is no GPU; the default strategy for one CPU.
+    What TensorFlow prints while starting goes to `log_file` (nowhere if None) unless `debug`. Raises SettingsError where
+    TensorFlow or Keras has been started otherwise in this process.
     """
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if not debug:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         _quiet_python()
     with quiet(None if debug else log_file or Path(os.devnull)):
+        _import_keras()
         import keras
         import tensorflow as tf
 
@@ -40,7 +48,8 @@ def start(settings: RuntimeSettings, log_file: Path | None, *, debug: bool = Fal
             tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(settings.seed)
         keras.config.set_dtype_policy(settings.precision)
-        strategy = tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
+        mirrored = len(devices) > 1 or devices[0].startswith("GPU")
+        strategy = tf.distribute.MirroredStrategy(devices) if mirrored else tf.distribute.get_strategy()
         tf.zeros([1]).numpy()
     return strategy
 
@@ -73,7 +82,7 @@ def compiled(settings: Settings, communicates: bool) -> Compiled:
 
 
 def environment(strategy: "tf.distribute.Strategy", exact: str) -> dict[str, Any]:
-    """Versions, devices, git revision, and whether the run is exact ('exact', or why not)."""
+    """Versions, devices, git revision, variables that act on numbers, and whether the run is exact ('exact', or why not)."""
     import tensorflow as tf
 
     packages = ("tensorflow", "keras", "keras-cv", "numpy", "keras-imagenet")
@@ -85,6 +94,7 @@ def environment(strategy: "tf.distribute.Strategy", exact: str) -> dict[str, Any
         "replicas": strategy.num_replicas_in_sync,
         "processors": processors(),
         "exact": exact,
+        "variables": {name: os.environ[name] for name in sorted(os.environ) if _ACTING.match(name)},
         "git_revision": _git_revision(),
         "command": sys.argv,
     }
@@ -121,6 +131,47 @@ def processors() -> int:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         allowed = min(allowed, max(1, round(int(quota) / int(period))))  # "max" is no number: no quota
     return allowed
+
+
+def _import_keras() -> None:
+    """Import Keras on TensorFlow, with Keras' own defaults whatever keras.json and the environment say.
+
+    Keras imports Matplotlib, which ends where MPLBACKEND names none of its backends.
+    Raises SettingsError where Keras was imported before on another backend.
+    """
+    with _hidden("KERAS_", "MPLBACKEND"):
+        # No file lies below a device, so that no keras.json is read, nor written.
+        os.environ.update(KERAS_BACKEND="tensorflow", KERAS_HOME=os.devnull)
+        import keras
+        from keras.src.backend import config
+
+    if config.keras_home() == os.devnull:
+        config._KERAS_DIR = str(files.keras_home())  # where Keras downloads to, for whoever uses it besides
+        with suppress(ImportError, KeyError, ValueError):
+            import matplotlib
+
+            matplotlib.rcParams["backend"] = os.environ["MPLBACKEND"]
+    if keras.config.backend() != "tensorflow":
+        raise SettingsError(
+            f"Keras was started with the backend {keras.config.backend()} in this process, and networks here are "
+            "TensorFlow's; use a new process with KERAS_BACKEND=tensorflow"
+        )
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+
+
+@contextmanager
+def _hidden(*prefixes: str) -> Iterator[None]:
+    """The environment without the variables whose names begin so; afterwards they are as they were."""
+    kept = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith(prefixes)}
+    try:
+        yield
+    finally:
+        for name in [*os.environ]:
+            if name.startswith(prefixes):
+                del os.environ[name]
+        os.environ.update(kept)
 
 
 def _devices(settings: RuntimeSettings) -> list[str]:

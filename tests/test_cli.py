@@ -1,6 +1,7 @@
 """The commands as a user types them: what they print where, their exit codes, and what they leave behind."""
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -59,12 +60,49 @@ def test_predict_names_classes_and_the_files_it_cannot_read(command, digits_run:
     done = command("predict", digits_run, tmp_path, "--json", "--top", "2")
     assert done.returncode == 3
     assert done.stderr.startswith(f"keras-imagenet: {tmp_path / 'text.jpg'}: text, which is not supported")
-    answers = json.loads(done.stdout)
+    answers = json.loads(done.stdout)["images"]
     assert {Path(answer["image"]).name for answer in answers} == {"a, b.png", "[x].png", "-x.png", "größe ☃.png"}
     assert all(len(answer["predictions"]) == 2 for answer in answers)
     dashed = command("predict", digits_run, "--", "-x.png", cwd=tmp_path)
     assert dashed.returncode == 0, dashed.stderr
     assert dashed.stdout.startswith("-x.png\n")
+
+
+STALE = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#define OPEN(name) int name(const char *path, int flags, ...) { \\
+    size_t length = strlen(path); va_list rest; va_start(rest, flags); int mode = va_arg(rest, int); va_end(rest); \\
+    if (length >= 9 && !strcmp(path + length - 9, "stale.png")) { errno = ESTALE; return -1; } \\
+    return ((int (*)(const char *, int, ...))dlsym(RTLD_NEXT, #name))(path, flags, mode); }
+OPEN(open)
+OPEN(open64)
+"""
+
+
+def test_predict_answers_for_what_the_disk_gives(command, digits_run: Path, tmp_path: Path) -> None:
+    """In the order asked, twice where asked twice; a pipe is not waited for, a file of a lost network drive is one fault."""
+    if shutil.which("gcc") is None:
+        pytest.skip("needs gcc, for a disk that does not give a file")
+    (tmp_path / "stale.c").write_text(STALE)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", "stale.so", "stale.c", "-ldl"], check=True, cwd=tmp_path)
+    for name in ("b.png", "a.png", "c.png", "stale.png"):
+        shutil.copy(digits_run / "example.png", tmp_path / name)
+    os.mkfifo(tmp_path / "pipe.png")
+    asked = ("b.png", "none.png", "pipe.png", "a.png", "stale.png", "b.png", "stale.c")
+    loaded = os.environ | {"LD_PRELOAD": str(tmp_path / "stale.so")}
+    done = command("predict", digits_run, *asked, "--json", cwd=tmp_path, env=loaded)
+    assert done.returncode == 3
+    assert [answer["image"] for answer in json.loads(done.stdout)["images"]] == ["b.png", "a.png", "b.png"]
+    assert done.stderr == (
+        "keras-imagenet: none.png: no such file or folder; pipe.png: cannot be read: is a pipe, a device or a socket; "
+        "stale.png: cannot be read: Stale file handle; stale.c: text, which is not supported; "
+        "give JPEG, PNG, BMP, GIF or WebP\n"
+    )
 
 
 def test_another_model_over_the_default_recipe_and_a_dry_run_leaves_nothing(command, tmp_path: Path) -> None:
@@ -93,6 +131,22 @@ def test_another_model_over_the_default_recipe_and_a_dry_run_leaves_nothing(comm
         (["fit", "--data.source.name", "foldr"], 2, "digits, arrays, folder, csv, records, tfds; did you mean folder?"),
         (["fit", "--data.size", "0"], 2, "data.size = '0': input should be greater than 0"),
         (["fit", "photos"], 2, "photos: unexpected argument"),
+        (["fit", "--config"], 2, "--config: needs a value"),
+        (["fit", "--model", "resnet50"], 2, "--model: unknown argument; did you mean --model.name?"),
+        (["fit", "--optimizer=adam"], 2, "--optimizer=adam: unknown argument; did you mean --optimizer.name?"),
+        (["fit", "--batch-size", "8"], 2, "--batch-size: unknown argument; did you mean --train.batch_size?"),
+        (["fit", "--lr", "1"], 2, "--lr: unknown argument; did you mean --optimizer.learning_rate?"),
+        (["fit", "--output", "x"], 2, "--output: unknown argument; did you mean --runtime.run_folder?"),
+        (["fit", "--resume", "x"], 2, "a run goes on by: keras-imagenet fit --config RUN --runtime.run_folder RUN"),
+        (["fit", "my run"], 2, "a run goes on by: keras-imagenet fit --config 'my run' --runtime.run_folder 'my run'"),
+        (
+            ["fit", "folder"],
+            2,
+            "folder: unexpected argument; a folder of images is given as --config photos/resnet18 --data",
+        ),
+        (["fit", "list.csv"], 2, "its images are given as --data.source.name csv --data.source.file list.csv"),
+        (["fit", "digits/simple_cnn"], 2, "a recipe is given as --config digits/simple_cnn"),
+        (["runs", "--weights", "x"], 2, "--weights: unknown argument\n"),
         (["fitt"], 2, "fitt: must be one of fit, evaluate, predict, export, "),
         (["fitt"], 2, "; did you mean fit?"),
         (["benchmark", "pipelin"], 2, "pipelin: must be one of pipeline; did you mean pipeline?"),
@@ -118,6 +172,9 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "-x.jpg").touch()
+    for folder in ("folder", "my run"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "my run" / "settings.yaml").touch()
     assert main(words) == code
     printed = capsys.readouterr()
     assert wanted in printed.err + printed.out
@@ -214,7 +271,7 @@ def test_a_folder_of_another_run_is_left_alone(command, digits_run: Path, tmp_pa
     (run / "settings.yaml").write_text(settings)
     data = command("fit", "--config", run, "--runtime.run_folder", run)
     assert data.returncode == 3
-    assert "the training data has changed since this run began" in data.stderr
+    assert "the data has changed since this run began" in data.stderr
 
 
 def test_a_full_disk_is_one_line_and_keeps_what_was_written(command, tmp_path: Path) -> None:
@@ -304,6 +361,18 @@ def test_runs_compares_run_folders(digits_run: Path, capsys) -> None:
     assert capsys.readouterr().out.splitlines()[0].split()[:3] == ["run", "model", "data"]
 
 
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"best": 3, "top1": 0.5}', '{"training_seconds": "long"}'])
+def test_one_damaged_run_does_not_hide_the_others(text: str, digits_run: Path, tmp_path: Path, capsys) -> None:
+    for name in ("whole", "broken"):
+        shutil.copytree(digits_run, tmp_path / name, ignore=shutil.ignore_patterns("checkpoints", "tensorboard"))
+    (tmp_path / "broken" / "metrics.json").write_text(text)
+    assert main(["runs", str(tmp_path), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["run"], row["state"]) for row in rows] == [("broken", "damaged"), ("whole", "finished")]
+    assert main(["runs", str(tmp_path)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
 def test_models_lists_names_parameters_and_macs(capsys) -> None:
     assert main(["models", "resnet50*", "--json"]) == 0
     row = next(row for row in json.loads(capsys.readouterr().out) if row["name"] == "resnet50")
@@ -320,7 +389,7 @@ def test_a_closed_pipe_ends_fit_in_one_line(tmp_path: Path) -> None:
     assert process.wait(timeout=120) == 1
     assert complaint.count("\n") == 1
     assert "has closed it" in complaint
-    assert f"--runtime.run_folder {tmp_path / 'run'}" in complaint
+    assert complaint.endswith(f"To go on from the last checkpoint: keras-imagenet fit --config {tmp_path / 'run'}\n")
 
 
 def test_a_run_that_ends_before_it_begins_leaves_no_folder(command, tmp_path: Path) -> None:

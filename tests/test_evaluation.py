@@ -1,9 +1,14 @@
-"""Counting: ties, padding and batch sizes."""
+"""Counting: ties, padding and batch sizes; and evaluation at another size than training's."""
+
+import json
+from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from keras_imagenet.cli import main
 from keras_imagenet.evaluation import Metrics, any_correct, correct, count_correct, evaluator
 from keras_imagenet.preset import Preset
 
@@ -72,3 +77,78 @@ def test_any_of_several_labels_is_right() -> None:
             each = [correct(tf.maximum(column, 0), logits, k).numpy() * (column >= 0) for column in answers.T]
             assert np.array_equal(any_correct(tf.constant(answers), logits, k), np.max(each, axis=0))
     assert any_correct(tf.constant([[0, 1]]), tf.fill([1, 3], float("nan")), 5).numpy().tolist() == [0]
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory) -> Path:
+    """A run trained at 16 pixels and measured at 24, of a network whose weights fit any size."""
+    run = tmp_path_factory.mktemp("larger") / "run"
+    words = ["--model.name", "cifar_net", "--model.dropout", "0", "--data.size", "16", "--data.evaluation_size", "24"]
+    words += ["--train.steps", "4", "--data.source.validation_fraction", "0.1", "--runtime.run_folder", str(run)]
+    assert main(["fit", *words]) == 0
+    return run
+
+
+def test_a_run_is_measured_and_served_at_evaluation_s_size(larger: Path, tmp_path: Path, capsys) -> None:
+    network = keras.saving.load_model(larger / "model.keras", compile=False, safe_mode=True)
+    assert network.input_shape == (None, 24, 24, 1)
+    metrics = json.loads((larger / "metrics.json").read_text())
+    assert main(["evaluate", str(larger), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {name: metrics[name] for name in found}
+    assert main(["predict", str(larger), str(larger / "example.png"), "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)["images"]
+    assert len(answer["predictions"]) == 5
+    assert main(["export", str(larger), "--output", str(tmp_path / "served"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["largest_difference"] < 1e-6
+
+
+def test_weights_that_depend_on_the_size_are_refused(tmp_path: Path, capsys) -> None:
+    flags = ["--data.size", "8", "--data.evaluation_size", "12", "--runtime.run_folder", str(tmp_path / "run")]
+    assert main(["fit", *flags]) == 2
+    complaint = capsys.readouterr().err
+    assert "data.evaluation_size: simple_cnn's weights depend on the size of its images" in complaint
+    assert complaint.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def answers_of_label(classes: int) -> keras.Model:
+    """A network on single pixels: it answers black with class 0, white with class 1."""
+    images = keras.Input((1, 1, 1))
+    kernel = np.zeros((1, classes), np.float32)
+    kernel[0, :2] = -1, 1
+    logits = keras.layers.Dense(classes, use_bias=False)
+    network = keras.Model(images, logits(keras.layers.Flatten()(images)))
+    logits.kernel.assign(kernel)
+    return network
+
+
+def batches_of(labels: list[int], pixels: list[int], rows: int) -> list[dict[str, tf.Tensor]]:
+    """Batches of so many rows, the last padded with rows of weight 0."""
+    padding = -len(labels) % rows
+    images = np.array([*pixels, *[0] * padding], np.uint8).reshape(-1, rows, 1, 1, 1)
+    labels = np.array([*labels, *[0] * padding], np.int32).reshape(-1, rows)
+    weights = np.array([1] * (labels.size - padding) + [0] * padding, np.float32).reshape(-1, rows)
+    return [
+        {"images": tf.constant(i), "labels": tf.constant(k), "weights": tf.constant(w)}
+        for i, k, w in zip(images, labels, weights, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5])
+def test_batch_sizes_change_nothing_and_measuring_again_starts_anew(rows: int) -> None:
+    """White pixels are answered with class 1, black ones with 0."""
+    preset = Preset(size=(1, 1), channels=1, mean=(0.5,), std=(0.5,))
+    measure = evaluator(answers_of_label(2), preset, tf.distribute.get_strategy())
+    for _ in range(2):
+        metrics, confusion = measure(batches_of([0, 1, 1, 0], [0, 255, 0, 255], rows))
+        assert (metrics.top1, metrics.examples) == (0.5, 4)
+        assert confusion.tolist() == [[1, 1], [1, 1]]
+
+
+def test_no_matrix_is_counted_of_so_many_classes_that_it_would_fill_the_memory() -> None:
+    """ImageNet-21k's would take 3.6 GB."""
+    preset = Preset(size=(1, 1), channels=1, mean=(0.5,), std=(0.5,))
+    measure = evaluator(answers_of_label(21_841), preset, tf.distribute.get_strategy())
+    metrics, confusion = measure(batches_of([0, 1], [0, 255], 2))
+    assert (metrics.top1, confusion) == (1.0, None)

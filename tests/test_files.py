@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -10,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from keras_imagenet import files
+from keras_imagenet import files, recipes
+from keras_imagenet.data.sources import open_source
+from keras_imagenet.errors import KerasImagenetError
+from keras_imagenet.labels import read_classes
+from keras_imagenet.run_folder import RunFolder
+from keras_imagenet.settings.data import CsvSource
 
 
 def fail(part: Path) -> None:
@@ -137,3 +143,51 @@ def test_caches_lie_where_the_user_said(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     assert files.cache_folder("labels") == tmp_path / "keras-imagenet" / "labels"
     assert files.weights_folder() == tmp_path / "keras" / "models" / "keras_imagenet"
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    """A pipe that nobody writes to would keep its reader waiting for ever, behind a link too."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        for path in (tmp_path / "pipe", tmp_path / "link", tmp_path / "socket", Path("/dev/zero")):
+            with pytest.raises(OSError, match="is a pipe, a device or a socket"):
+                files.read_text(path, 10)
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        files.read_text(tmp_path, 10)
+    with pytest.raises(FileNotFoundError):
+        files.read_text(tmp_path / "none", 10)
+    with pytest.raises(OSError, match="no file can be called so"):
+        files.read_text(tmp_path / "a\0b", 10)
+
+
+def test_a_text_is_read_up_to_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"\xef\xbb\xbfa\r\nb")
+    assert files.read_text(tmp_path / "text", 7, encoding="utf-8-sig") == "a\nb"
+    assert files.read_text(tmp_path / "text", 7, encoding="utf-8-sig", newline="") == "a\r\nb"
+    with pytest.raises(OSError, match="is larger than"):
+        files.read_text(tmp_path / "text", 6)
+
+
+def test_every_text_that_is_read_whole_has_a_limit_and_is_a_file(tmp_path: Path) -> None:
+    """One line, where a sparse file of 3 GB or a pipe ended in a killed or a waiting process."""
+    for name in ("large", "pipe"):
+        file = tmp_path / name
+        if name == "pipe":
+            os.mkfifo(file)
+        else:
+            with file.open("wb") as stream:
+                stream.truncate(3 * 2**30)
+        for read in (
+            recipes.read_yaml,
+            read_classes,
+            lambda file: open_source(CsvSource(name="csv", file=file)),
+            lambda file: RunFolder(file.parent / f"run-{file.name}").preset,
+        ):
+            if not (folder := tmp_path / f"run-{name}").exists():
+                folder.mkdir()
+                (folder / "preset.json").symlink_to(file)
+            with pytest.raises(KerasImagenetError, match=r"is larger than|is a pipe, a device or a socket") as caught:
+                read(file)
+            assert "\n" not in str(caught.value)

@@ -1,102 +1,143 @@
-"""The floors of the house: who may import whom."""
+"""The floors of the house: who may import whom, inside functions too, and no circles."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "keras_imagenet"
-FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {"tensorflow", "keras", "keras_cv", "tensorflow_datasets"}
 
+GROUND = ("console", "errors", "files", "labels", "preset")
+# Rooms and files that need no TensorFlow, and what of the package each may use besides itself.
+LIGHT = dict.fromkeys(GROUND, GROUND) | {
+    "settings": GROUND,
+    "models.registry": GROUND,  # which reads the catalogue
+    "data.order": GROUND,
+    "data.batches": (*GROUND, "settings", "data.order"),
+    "training.schedules": (*GROUND, "settings"),
+    "recipes": (*GROUND, "settings"),
+    "run_folder": (*GROUND, "settings", "recipes"),
+    "run_table": (*GROUND, "settings", "recipes", "run_folder"),
+}
+SECOND = ("errors", "files", "labels", "preset", "settings")
+THIRD = (*GROUND, "settings", "recipes", "run_folder", "runtime", "data", "models")
+ROOMS = {
+    "data": SECOND,
+    "models": SECOND,
+    "runtime": (*GROUND, "settings"),
+    "evaluation": THIRD,
+    "serving": (*THIRD, "evaluation"),
+    "training": (*THIRD, "evaluation"),
+    "api": (*THIRD, "run_table", "evaluation", "serving", "training"),
+    "cli": (*THIRD, "", "run_table", "api"),  # "": the version, which the package itself holds
+}
+CIRCLES = {frozenset({"models.weights.stored", "models.weights.torch_file"})}
 
-def imports(path: Path) -> set[str]:
+
+def module_of(path: Path) -> str:
+    """The dotted name below the package; the package itself is ''."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(path: Path) -> Iterator[str]:
     """Dotted names that a file imports, anywhere in it, but for what only type checkers read."""
-    found: set[str] = set()
 
-    def visit(node: ast.AST) -> None:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            return
+    def visit(node: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            yield from (alias.name for alias in node.names)
         if isinstance(node, ast.ImportFrom):
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-        for child in ast.iter_child_nodes(node):
-            visit(child)
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        typing_only = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in node.orelse if typing_only else ast.iter_child_nodes(node):
+            yield from visit(child)
 
-    visit(ast.parse(path.read_text()))
-    return found
-
-
-def rooms(path: Path) -> set[str]:
-    """The parts of the package that a file imports: settings, data, models, ..."""
-    return {name.split(".")[1] for name in imports(path) if name.startswith("keras_imagenet.") and name.count(".") > 0}
+    yield from visit(ast.parse(path.read_text(encoding="utf-8")))
 
 
-def in_room(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def used(module: str) -> set[str]:
+    """The package's modules that a module imports: of `from a import b`, a.b if that is one, else a."""
+    ours = [name.partition(".")[2] for name in imports(MODULES[module]) if name.startswith("keras_imagenet.")]
+    return {name if name in MODULES else name.rpartition(".")[0] for name in ours} - {module}
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
-        "console.py",
-        "errors.py",
-        "files.py",
-        "labels.py",
-        "preset.py",
-        "data/order.py",
-        "training/schedules.py",
-        *(f"settings/{p.name}" for p in PACKAGE.glob("settings/*.py")),
-    ],
-)
-def test_the_ground_floor_needs_no_tensorflow_and_nothing_above(file: str) -> None:
-    path = PACKAGE / file
-    assert not {name.split(".")[0] for name in imports(path)} & HEAVY
-    assert rooms(path) <= {"errors", "files", "settings"}
+def within(module: str, rooms: tuple[str, ...]) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)
 
 
-def test_cutting_batches_needs_nothing_but_their_order() -> None:
-    found = imports(PACKAGE / "data/batches.py")
-    assert not found & HEAVY
-    assert {name for name in found if name.startswith("keras_imagenet.")} == {
-        "keras_imagenet.data.order",
-        "keras_imagenet.errors.SettingsError",
+def members(room: str) -> list[str]:
+    return [module for module in MODULES if within(module, (room,))]
+
+
+@pytest.mark.parametrize(("room", "below"), LIGHT.items(), ids=LIGHT)
+def test_the_ground_needs_no_tensorflow_and_nothing_above(room: str, below: tuple[str, ...]) -> None:
+    for module in members(room):
+        assert not {name.partition(".")[0] for name in imports(MODULES[module])} & HEAVY, module
+        assert not [name for name in used(module) if not within(name, (*below, room))], module
+
+
+@pytest.mark.parametrize(("room", "below"), ROOMS.items(), ids=ROOMS)
+def test_a_room_uses_only_those_below(room: str, below: tuple[str, ...]) -> None:
+    """data and models know nothing of each other, nor of training; serving does not know training; nobody knows api."""
+    for module in members(room):
+        assert not [name for name in used(module) if not within(name, (*below, room))], module
+
+
+def test_every_module_has_a_floor() -> None:
+    floors = (*LIGHT, *ROOMS)
+    assert [module for module in MODULES if not within(module, floors)] == ["", "__main__"]
+
+
+def circles(graph: dict[str, set[str]]) -> set[frozenset[str]]:
+    """Groups of modules each of which leads to the others."""
+
+    def reached(start: str) -> set[str]:
+        found: set[str] = set()
+        front = [start]
+        while front:
+            new = graph[front.pop()] - found
+            found |= new
+            front += new
+        return found
+
+    beyond = {module: reached(module) for module in graph}
+    return {
+        frozenset(other for other in beyond[module] if module in beyond[other])
+        for module in graph
+        if module in beyond[module]
     }
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if in_room(p) == "data"], ids=str)
-def test_data_knows_neither_models_nor_what_is_above(path: Path) -> None:
-    assert rooms(path) <= {"console", "errors", "files", "labels", "preset", "settings", "data"}
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == {frozenset("bc")}
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if in_room(p) == "models"], ids=str)
-def test_models_know_neither_data_nor_what_is_above(path: Path) -> None:
-    assert rooms(path) <= {"console", "errors", "files", "labels", "preset", "settings", "models"}
+def test_no_module_leads_back_to_itself() -> None:
+    """Who imports each other cannot be read, changed or tested one by one."""
+    assert circles({module: used(module) for module in MODULES}) <= CIRCLES
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if in_room(p) == "serving"], ids=str)
-def test_serving_does_not_know_the_trainer(path: Path) -> None:
-    assert not rooms(path) & {"training", "api", "cli"}
-
-
-@pytest.mark.parametrize("path", [p for p in FILES if in_room(p) == "training"], ids=str)
-def test_training_does_not_know_the_entry_functions(path: Path) -> None:
-    assert not rooms(path) & {"api", "cli"}
-
-
-def test_help_lists_and_schema_load_no_tensorflow() -> None:
+def test_help_lists_schema_and_the_ground_load_no_tensorflow() -> None:
     """keras-imagenet --help, models, runs and schema answer without the framework."""
     program = """
-import contextlib, io, sys
+import contextlib, importlib, io, sys
 from keras_imagenet.cli import main
 for words in (["--help"], ["fit", "--help"], ["models", "--help"], ["models"], ["schema"]):
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
         main(words)
     assert out.getvalue(), words
+for module in sys.argv[1:]:
+    importlib.import_module(module)
 print(sorted({"tensorflow", "keras", "keras_cv", "torch"} & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    ground = [f"keras_imagenet.{module}" for room in LIGHT for module in members(room)]
+    done = subprocess.run([sys.executable, "-c", program, *ground], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

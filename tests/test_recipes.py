@@ -1,6 +1,7 @@
 """Recipes are found, merged and checked; every mistake is one line that says where, what, and what would be right."""
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,135 @@ def test_recipes_name_the_schema_that_the_command_prints() -> None:
     for name in recipes.recipe_names():
         first = (folder / f"{name}.yaml").read_text().splitlines()[0]
         assert first == "# yaml-language-server: $schema=../schema.json", name
+
+
+WORDS = ["yes", "no", "on", "null", "~", "1e3", "1.0e3", "007", "0x10", "1_000", "12:30", "2024-01-01", "true", ".inf"]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_yamls_words_are_names_of_classes_too(tmp_path, word):
+    (tmp_path / "recipe.yaml").write_text(f"loss: {{class_weights: {{{word}: 2, other: 3}}}}\n")
+    settings = recipes.load(str(tmp_path / "recipe.yaml"))
+    assert settings.loss.class_weights == {word: 2, "other": 3}
+    assert recipes.load(None, [("loss.class_weights", f"{{{word}: 2, other: 3}}")]).loss == settings.loss
+    (tmp_path / "again.yaml").write_text(recipes.to_yaml(settings))
+    assert recipes.load(str(tmp_path / "again.yaml")) == settings
+
+
+def test_keys_of_a_merged_mapping_are_names_too(tmp_path):
+    (tmp_path / "recipe.yaml").write_text(
+        "model: {batch_norm: &b {momentum: 0.5}}\nloss: {class_weights: {no: 1, yes: 2}}\n"
+    )
+    assert recipes.load(str(tmp_path / "recipe.yaml")).loss.class_weights == {"no": 1, "yes": 2}
+    (tmp_path / "recipe.yaml").write_text("loss: {class_weights: {<<: {no: 1}, yes: 2}}\n")
+    assert recipes.load(str(tmp_path / "recipe.yaml")).loss.class_weights == {"no": 1, "yes": 2}
+
+
+def test_class_weights_know_both_spellings_of_an_accent():
+    nfc, nfd = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+    assert recipes.load(None, [("loss.class_weights", f"{{{nfd}: 2}}")]).loss.class_weights == {nfc: 2}
+
+
+LAUGHS = "a: &a {x: [1, 2, 3, 4, 5, 6, 7, 8, 9]}\n" + "".join(
+    f"{name}: &{name} [{', '.join(['*' + chr(ord(name) - 1)] * 9)}]\n" for name in "bcdefghi"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (LAUGHS, ":1: not valid YAML: its aliases make more than 1,000,000 values of it"),
+        ("train: &a [*a]\n", ":1: not valid YAML: its aliases make more than 1,000,000 values of it"),
+        ("a: &a {x: 1}\nb: &b {<<: [*a, *a]}\ntrain: {<<: *b}\n", "unknown setting"),
+        ("train: {[1, 2]: 3}\n", ":1: not valid YAML: a key must be a word"),
+        ("train:\n  ? {a: 1}\n  : 3\n", ":2: not valid YAML: a key must be a word"),
+        ("train: {<<: {[1]: 2}}\n", ":1: not valid YAML: a key must be a word"),
+        ("[1]: 3\n", ":1: not valid YAML: a key must be a word"),
+        ("train: {epochs: 2024-13-45}\n", ":1: not valid YAML: '2024-13-45' is no timestamp; write text in quotes"),
+        ("train: {epochs: !!int ten}\n", ":1: not valid YAML: 'ten' is no int"),
+        ("train: {epochs: !!bool ten}\n", ":1: not valid YAML: 'ten' is no bool"),
+        ("train: " + "[" * 5000, ":1: not valid YAML: groups inside groups without an end"),
+        ("train: {epochs: \0}\n", ": not valid YAML: "),
+        ("#" * 2**20 + "\n", ": cannot be read: is larger than 1 MiB"),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, str) else None,
+)
+def test_a_text_that_no_one_can_mean_is_one_line(tmp_path: Path, text: str, wanted: str) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text)
+    message = complaint(recipe=str(file))
+    assert message.startswith(str(file))
+    assert wanted in message
+    assert len(message) < 600
+
+
+@pytest.mark.parametrize("value", ["{[1]: 2}", "[2024-13-45]", "[" * 5000, "[\1]", "{a: &a [*a]}"])
+def test_a_flag_that_no_one_can_mean_is_one_line(value: str) -> None:
+    assert ": not valid YAML: " in complaint(("loss.class_weights", value))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("train.epochs", "1e12"),
+        ("train.steps", "10000000000"),
+        ("train.batch_size", "1000000000"),
+        ("train.evaluation_batch_size", "1000000000"),
+        ("train.checkpoint_steps", "10000000000"),
+        ("train.time_limit", "1e12"),
+        ("schedule.warmup_epochs", "1e300"),
+        ("schedule.reference_batch", "1000000000"),
+        ("runtime.threads", "1000000"),
+        ("runtime.compute_threads", "1000000"),
+        ("runtime.logical_cpus", "10000"),
+        ("data.size", "1000000"),
+        ("data.size", "[224, 1000000]"),
+        ("data.source.folds", "1000000"),
+        ("augment.pad_crop", "1000000"),
+        ("augment.rand_augment", "{count: 1000000}"),
+        ("augment.augmix", "{width: 1000000}"),
+    ],
+)
+def test_a_number_that_no_one_can_mean_is_refused(key: str, value: str) -> None:
+    message = complaint((key, value))
+    assert message.startswith(f"command line: {key}")
+    assert "less than or equal to" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "meant"),
+    [
+        ("mean", "[123.675, 116.28, 103.53]", "[0.485, 0.456, 0.406]"),
+        ("std", "[58.395, 57.12, 57.375]", "[0.229, 0.224, 0.225]"),
+        ("mean", "[127.5]", "[0.5]"),
+    ],
+)
+def test_a_mean_on_the_scale_of_bytes_is_refused_with_what_was_meant(key: str, given: str, meant: str) -> None:
+    """The network saw numbers near -540, trained badly, and nothing said why."""
+    message = complaint((f"data.{key}", given))
+    assert message.startswith(f"command line: data.{key}: the scale is 0-1")
+    assert message.endswith(f"divided by 255: {meant}")
+    assert getattr(recipes.load(None, [(f"data.{key}", "[1, 0.5, 0.003]")]).data, key) == (1, 0.5, 0.003)
+
+
+@pytest.mark.parametrize("path", ["[2024]photos", "{a}", "[1, 2]", "[", "~"])
+def test_brackets_in_a_path_are_its_own(path: str, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    wanted = Path("/home/me" if path == "~" else path)
+    flags = [("data.source.name", "folder"), ("data.source.directory", path), ("model.weights", path)]
+    settings = recipes.load(None, [*flags, ("runtime.run_folder", path), ("data.source.classes", path)])
+    assert settings.data.source.directory == settings.data.source.classes == wanted
+    assert settings.model.weights == settings.runtime.run_folder == wanted
+    assert recipes.load(None, [*flags, ("model.weights", "null")]).model.weights is None
+
+
+def test_a_home_is_expanded_where_no_shell_did_so(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "recipe.yaml").write_text("data: {source: {name: folder, directory: ~/photos}}\n")
+    assert recipes.load("~/recipe.yaml").data.source.directory == tmp_path / "photos"
+
+
+def test_the_help_of_a_setting_of_several_sources_speaks_of_all() -> None:
+    from keras_imagenet.settings.explain import setting_names
+
+    assert "digit" not in setting_names()["data.source.validation_fraction"]

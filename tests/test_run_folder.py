@@ -1,21 +1,219 @@
-"""Folders are found, made and refused in one line."""
+"""Folders are found, made, held and refused in one line; a run is where its folder lies."""
 
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from keras_imagenet import recipes, run_folder
+from keras_imagenet import labels, recipes, run_folder
+from keras_imagenet.cli import main
 from keras_imagenet.errors import SettingsError
+from keras_imagenet.run_folder import RunFolder, created
+from keras_imagenet.settings import Settings
+
+FEW = ("fit", "--train.steps", "4", "--train.checkpoint_steps", "2")
 
 
-def test_a_new_run_takes_the_recipe_s_name_and_never_another_run_s_folder(tmp_path: Path, monkeypatch) -> None:
+def named(folder: Path) -> Settings:
+    return recipes.load(overrides=[("runtime.run_folder", str(folder))])
+
+
+def test_a_new_run_takes_the_recipe_s_name(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    settings = recipes.load()
-    one, other = (run_folder.create(settings, "digits/simple_cnn").path for _ in range(2))
-    assert one != other
-    assert one.parent == other.parent == Path("runs")
-    assert one.name.startswith("digits-simple_cnn-")
-    assert run_folder.create(settings, "some/where/mine.yaml").path.name.startswith("mine-")
+    with created(recipes.load(), "digits/simple_cnn") as folder:
+        assert folder.path.parent == Path("runs")
+        assert folder.path.name.startswith("digits-simple_cnn-")
+    with created(recipes.load(), "some/where/mine.yaml") as folder:
+        assert folder.path.name.startswith("mine-")
+
+
+def test_two_runs_of_one_second_get_folders_of_their_own(tmp_path: Path, monkeypatch) -> None:
+    """Even where the second looks before the first has written anything into its folder."""
+    monkeypatch.chdir(tmp_path)
+
+    class Stopped(datetime):
+        @classmethod
+        def now(cls, tz=None) -> datetime:
+            return cls(2026, 1, 2, 3, 4, 5, tzinfo=tz)
+
+    monkeypatch.setattr(run_folder, "datetime", Stopped)
+    Path("runs/digits-simple_cnn-20260102-030405").mkdir(parents=True)
+    with created(recipes.load(), "digits/simple_cnn") as one, created(recipes.load(), "digits/simple_cnn") as other:
+        names = [folder.path.name for folder in (one, other)]
+    assert names == ["digits-simple_cnn-20260102-030405-2", "digits-simple_cnn-20260102-030405-3"]
+
+
+def hold(folder: Path, ready) -> None:
+    """Be in a folder's run for good."""
+    with created(named(folder), ""):
+        ready.set()
+        time.sleep(600)
+
+
+def test_a_folder_is_one_process_alone_until_it_ends_killed_or_not(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    process = context.Process(target=hold, args=(tmp_path / "run", ready))
+    process.start()
+    try:
+        assert ready.wait(60)
+        with (
+            pytest.raises(SettingsError, match=r"run: another process is training in it; wait") as refused,
+            created(named(tmp_path / "run"), ""),
+        ):
+            pass
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.join(60)
+    assert "\n" not in str(refused.value)
+    with created(named(tmp_path / "run"), "") as folder:
+        assert folder.log_file.exists()
+
+
+def test_the_second_command_in_a_folder_is_refused_and_the_first_goes_on(command, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "keras_imagenet", *FEW, "--runtime.run_folder", str(tmp_path / "run")]
+    first = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "run" / "log.txt").exists() and first.poll() is None:
+        time.sleep(0.01)
+    second = command(*FEW, "--runtime.run_folder", tmp_path / "run")
+    assert second.returncode == 2
+    assert second.stderr.startswith(f"keras-imagenet: {tmp_path / 'run'}: another process is training in it")
+    assert second.stderr.count("\n") == 1
+    _, complaint = first.communicate(timeout=300)
+    assert first.returncode == 0, complaint
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["steps"] == 4
+
+
+def test_what_fails_at_the_start_leaves_what_the_user_had_made(tmp_path: Path, monkeypatch, capsys) -> None:
+    """An empty folder of theirs stays; one that was made for the run goes; `.` shows the mistake itself."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "theirs").mkdir()
+    mistake = "model.freeze: 'stam' fits no layer of simple_cnn"
+    for folder in ("theirs", "ours", "."):
+        assert main(["fit", "--model.freeze", "[stam]", "--runtime.run_folder", folder]) == 2
+        printed = capsys.readouterr().err
+        assert mistake in printed
+        assert printed.count("\n") == 1
+    assert (tmp_path / "theirs").is_dir()
+    assert not (tmp_path / "ours").exists()
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory) -> Path:
+    """A run of four steps, as it lay after two of them."""
+    run = tmp_path_factory.mktemp("unfinished") / "run"
+    assert main([*FEW, "--runtime.run_folder", str(run)]) == 0
+    for file in ("metrics.json", "model.keras", "history.csv", "checkpoints/step-00000004.npz"):
+        (run / file).unlink()
+    return run
+
+
+def test_a_run_moved_elsewhere_goes_on_there(unfinished: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    """And nothing comes to life again where it was."""
+    monkeypatch.chdir(tmp_path)
+    moved = shutil.copytree(unfinished, tmp_path / "before").rename(tmp_path / "moved")
+    assert main(["fit", "--config", "moved"]) == 0
+    assert "moved, going on from step 2" in capsys.readouterr().out
+    assert run_folder.opened(moved).metrics["steps"] == 4
+    assert {path.name for path in tmp_path.iterdir()} == {"moved"}
+
+
+def test_settings_that_change_no_result_may_change_and_leftovers_are_swept(
+    unfinished: Path, tmp_path: Path, capsys
+) -> None:
+    """How often is saved and drawn, the size of evaluation's batches. Parts of a killed writer go; another's stays."""
+    run = shutil.copytree(unfinished, tmp_path / "run")
+    left = [run / f".part-{'0' * 16}-model.keras", run / "checkpoints" / f".part-{'1' * 16}-step-00000003.npz"]
+    for part in left:
+        part.write_bytes(b"half")
+    own = run / ".part-of-my-notes"
+    own.write_text("kept")
+    words = ("--train.checkpoint_steps", "3", "--train.summary_steps", "1", "--train.evaluation_batch_size", "100")
+    assert main(["fit", "--config", str(run), *words]) == 0
+    assert "going on from step 2" in capsys.readouterr().out
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["step-00000003.npz", "step-00000004.npz"]
+    assert own.exists()
+    assert not any(part.exists() for part in left)
+
+
+def test_data_may_lie_elsewhere(tmp_path: Path, monkeypatch, capsys) -> None:
+    """The same file under another name: what the data is counts, not where it lies."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    arrays = {"x_train": random.integers(0, 256, (64, 8, 8)).astype(np.uint8), "y_train": np.arange(64) % 4}
+    np.savez("here.npz", **arrays)
+    words = [*FEW, "--train.batch_size", "16", "--data.source.name", "arrays", "--runtime.run_folder", "run"]
+    assert main([*words, "--data.source.file", "here.npz"]) == 0
+    for file in ("metrics.json", "checkpoints/step-00000004.npz"):
+        Path("run", file).unlink()
+    Path("here.npz").rename("there.npz")
+    assert main([*words, "--data.source.file", "there.npz"]) == 0
+    assert "going on from step 2" in capsys.readouterr().out
+
+
+def test_the_list_of_classes_may_lie_elsewhere(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("here.txt").write_text("".join(f"digit {number}\n" for number in range(10)))
+    words = [*FEW, "--runtime.run_folder", "run"]
+    assert main([*words, "--data.source.classes", "here.txt"]) == 0
+    for file in ("metrics.json", "checkpoints/step-00000004.npz"):
+        Path("run", file).unlink()
+    Path("here.txt").rename("there.txt")
+    assert main([*words, "--data.source.classes", "there.txt"]) == 0
+    assert "going on from step 2" in capsys.readouterr().out
+
+
+def test_other_validation_examples_are_other_data(tmp_path: Path, capsys) -> None:
+    """Rows, patience and the best compare what was measured on the same examples."""
+    random = np.random.default_rng(0)
+    arrays = {"x_train": random.integers(0, 256, (64, 8, 8)).astype(np.uint8), "y_train": np.arange(64) % 4}
+    np.savez(tmp_path / "one.npz", **arrays)
+    np.savez(tmp_path / "other.npz", **arrays, x_test=arrays["x_train"][:16], y_test=arrays["y_train"][:16])
+    words = [*FEW, "--train.batch_size", "16", "--data.source.name", "arrays", "--runtime.run_folder"]
+    words.append(str(tmp_path / "run"))
+    assert main([*words, "--data.source.file", str(tmp_path / "one.npz")]) == 0
+    (tmp_path / "run" / "metrics.json").unlink()
+    assert main([*words, "--data.source.file", str(tmp_path / "other.npz")]) == 3
+    assert "run: the data has changed since this run began" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("files_written", range(6))
+def test_a_run_killed_at_its_beginning_goes_on_in_its_folder_or_says_that_it_cannot(
+    tmp_path: Path, monkeypatch, files_written: int
+) -> None:
+    """Settings alone would be taken for a recipe, whose run begins elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    replace, written = os.replace, []
+
+    def replace_some(part: Path, path: Path) -> None:
+        if len(written) == files_written:
+            raise KeyboardInterrupt
+        written.append(path)
+        replace(part, path)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(os, "replace", replace_some)
+        assert main([*FEW, "--runtime.run_folder", "run"]) == 130
+    assert main(["fit", "--config", "run", *FEW[1:]]) == (0 if Path("run", "settings.yaml").exists() else 2)
+    assert not Path("runs").exists()
+
+
+def test_classes_keep_identifiers_and_names(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    labels.write_classes(folder.classes_file, labels.ClassList(("n1", "n2"), ("a, b", "größe")))
+    assert folder.classes.identifiers == ("n1", "n2")
+    assert folder.classes.names == ("a, b", "größe")
+    labels.write_classes(folder.classes_file, labels.from_identifiers(("cat", "dog")))
+    assert folder.classes_file.read_text() == "cat\ndog\n"
 
 
 def test_what_is_not_a_finished_run_says_what_is_missing(tmp_path: Path) -> None:

@@ -79,17 +79,19 @@ def on_device(batches: "tf.data.Dataset", settings: "AugmentSettings", preset: "
     """The batches, erased where that is asked for; what else training does on the device is not ours to measure."""
     import tensorflow as tf
 
-    from keras_imagenet.data import mixing
+    from keras_imagenet.data import mixing, order
     from keras_imagenet.data.images.normalise import normalise
 
     act = mixing.on_device(settings)
     if act is None:
         yield from batches
         return
-    targets, example = tf.zeros((BATCH, 1)), tf.range(BATCH)
-    step = tf.function(lambda images, seeds: act(normalise(images, preset), targets, {"seeds": seeds})[0])
+    draw, targets = mixing.on_host(settings, preset.size, 0), tf.zeros((BATCH, 1))
+    step = tf.function(lambda images, rows: act(normalise(images, preset), targets, rows)[0])
     for number, images in enumerate(batches.prefetch(2)):
-        yield step(images, tf.stack((example, tf.fill((BATCH,), number)), axis=1))
+        plan = order.training_plan(number, BATCH, 1_281_167, 0)
+        rows = {"seeds": plan.seeds, **draw(number, plan)}
+        yield step(images, {name: tf.constant(drawn) for name, drawn in rows.items()})
 
 
 def stock_rand_augment(batches: "tf.data.Dataset") -> "tf.data.Dataset":

@@ -28,7 +28,8 @@ from keras_imagenet import run_folder
 from keras_imagenet.data.images.normalise import normalise
 from keras_imagenet.data.sources import Source, open_source
 from keras_imagenet.run_folder import RunFolder
-from keras_imagenet.training import losses, optimizers
+from keras_imagenet.settings import SGDSettings
+from keras_imagenet.training import objectives, optimizers
 
 SHOWN_DIGIT = 2
 STEP_RATE = 0.001
@@ -215,10 +216,13 @@ def draw_optimizer(network: keras.Model, folder: RunFolder, example: Example) ->
     """One step of SGD on one digit: a kernel, its gradient, its change, the answer before and after; then a whole run."""
     kernel = network.get_layer("stage1_conv").kernel
     before_kernel, variables = kernel.numpy(), network.trainable_variables
-    optimizer = optimizers.SGD(STEP_RATE, momentum=0.0)
-    optimizer.build(variables)
+    optimizer = optimizers.build(SGDSettings(momentum=0.0), variables)
+    values = [variable.value for variable in variables]
     gradients, before, loss_before = _gradients(network, example)
-    optimizer.apply(gradients, variables)
+    rate, standing = tf.constant(STEP_RATE), [(tf.zeros_like(value),) for value in values]
+    moved, _ = optimizer.update(values, gradients, standing, rate, tf.constant(1))
+    for variable, value in zip(variables, moved, strict=True):
+        variable.assign(value)
     _, after, loss_after = _gradients(network, example)
     print(f"optimizer: p {before[example.label]:.3f} -> {after[example.label]:.3f}")
     print(f"optimizer: loss {loss_before:.3f} -> {loss_after:.3f}")
@@ -263,8 +267,8 @@ def _choose(network: keras.Model, folder: RunFolder, source: Source) -> tuple[Ex
     names = ("stage1_conv", "stage1_pool", "stage2_conv", "stage2_pool", "hidden", "logits")
     tapped = keras.Model(network.input, {name: network.get_layer(name).output for name in names})
     outputs = {name: values.numpy() for name, values in tapped(x, training=False).items()}
-    targets = losses.smooth(tf.constant(source.labels), 10, 0.0)
-    loss = losses.cross_entropy(targets, tf.constant(outputs["logits"])).numpy()
+    targets = objectives.smooth(tf.constant(source.labels), 10, 0.0)
+    loss = objectives.cross_entropy(targets, tf.constant(outputs["logits"])).numpy()
     print(f"held out: {len(source)} digits, mean loss {loss.mean():.4f}")
 
     def example(index: int) -> Example:
@@ -291,7 +295,7 @@ def _loss(example: Example) -> tuple[np.ndarray, float, np.ndarray]:
     logits = tf.constant(example.outputs["logits"])[None]
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        loss = losses.cross_entropy(losses.smooth(tf.constant([example.label]), 10, 0.0), logits)
+        loss = objectives.cross_entropy(objectives.smooth(tf.constant([example.label]), 10, 0.0), logits)
     gradient = tape.gradient(loss, logits)[0].numpy()
     return tf.nn.softmax(logits)[0].numpy(), float(loss[0]), gradient
 
@@ -300,7 +304,7 @@ def _gradients(network: keras.Model, example: Example) -> tuple[list[tf.Tensor],
     """Gradients of the loss with respect to every weight, probabilities [10], and the loss in nats."""
     with tf.GradientTape() as tape:
         logits = network(example.x, training=False)
-        loss = losses.cross_entropy(losses.smooth(tf.constant([example.label]), 10, 0.0), logits)
+        loss = objectives.cross_entropy(objectives.smooth(tf.constant([example.label]), 10, 0.0), logits)
     gradients = tape.gradient(loss, [variable.value for variable in network.trainable_variables])
     return gradients, tf.nn.softmax(logits)[0].numpy(), float(loss[0])
 

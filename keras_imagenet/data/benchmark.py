@@ -91,7 +91,7 @@ def plot(result: dict, path: Path) -> None:
 
 def stages(source: Source, preset: Preset, settings: AugmentSettings, training: bool) -> dict[str, Callable]:
     """From each stage's name to a function of (indices [n], seeds [n, 2]) that goes as far as that stage."""
-    vary = variation(settings if training else AugmentSettings(), preset)
+    augmented = variation(settings if training else AugmentSettings(), preset)
     crop = variation(AugmentSettings(random_resized_crop=settings.random_resized_crop if training else None), preset)
 
     def read(indices: tf.Tensor, seeds: tf.Tensor) -> list[tf.Tensor]:
@@ -101,7 +101,7 @@ def stages(source: Source, preset: Preset, settings: AugmentSettings, training: 
         return crop(read(indices, seeds), {"seeds": seeds})["images"]
 
     def whole(indices: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
-        return vary(read(indices, seeds), {"seeds": seeds})["images"]
+        return augmented(read(indices, seeds), {"seeds": seeds})["images"]
 
     return {"read": read, "decode": decode, "augment": whole, "batch": whole}
 

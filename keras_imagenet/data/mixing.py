@@ -1,162 +1,158 @@
-"""MixUp (arXiv:1710.09412) and CutMix (arXiv:1905.04899) of normalised batches, on the device.
+"""MixUp (arXiv:1710.09412), CutMix (arXiv:1905.04899) and erasing of batches: drawn on the host, done on the device.
 
-Examples are paired within fixed groups of consecutive ones, first with last, so that the result depends on nothing but the
-group: not on batch size, replicas or workers. Every random number comes from the seed of the group's first example.
+Examples are paired within fixed groups of consecutive ones, first with last, and what is drawn comes from the run's seed and
+the step or from examples' own seeds. So the result does not depend on replicas, workers or micro-batches.
 """
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Literal
 
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.data.augment.erasing import erase
-from keras_imagenet.data.augment.rectangles import replaced, sides
-from keras_imagenet.data.seeds import fold
+from keras_imagenet.data import order
+from keras_imagenet.data.augment import erasing
+from keras_imagenet.data.augment.rectangles import replaced
+from keras_imagenet.data.batches import MIXED_TOGETHER
 from keras_imagenet.settings import AugmentSettings
+from keras_imagenet.settings.augment import Mixing
 
-GROUP = 8
-"""Consecutive examples that may be mixed with each other; each replica's share of the batch is a multiple of it."""
+Draw = Callable[[int, order.Plan], dict[str, np.ndarray]]
+Act = Callable[[tf.Tensor, tf.Tensor, Mapping[str, tf.Tensor]], tuple[tf.Tensor, tf.Tensor]]
 
 _QUANTILES = 4096
 
 
-def on_device(
-    settings: AugmentSettings,
-) -> Callable[[tf.Tensor, tf.Tensor, Mapping[str, tf.Tensor]], tuple[tf.Tensor, tf.Tensor]] | None:
+def on_host(settings: AugmentSettings, size: tuple[int, int], run_seed: int) -> Draw:
+    """What draws for `on_device`: (step, plan of k rows of that step's batch) -> arrays by name, for images of that size.
+
+    shares: float32 [k], for MixUp. cuts: int32 [k, 4], for CutMix. erasures: int32 [k, count, 4]. Each is there only if the
+    settings ask for it. Rectangles are top, left, bottom and right in pixels; bottom and right lie outside.
+    """
+    mixing, random_erasing = settings.mixing, settings.random_erasing
+
+    def draw(step: int, plan: order.Plan) -> dict[str, np.ndarray]:
+        drawn = {} if mixing is None else draw_mixing(mixing, step, plan, size, run_seed)
+        if random_erasing is not None:
+            drawn["erasures"] = erasing.draw(random_erasing, plan.seeds, size)
+        return drawn
+
+    return draw
+
+
+def on_device(settings: AugmentSettings, *, xla: bool = True) -> Act | None:
     """What acts on normalised batches: (images, targets, rows) -> (images, targets), mixing first, then erasing.
 
-    rows: seeds int32 [b, 2], and for mixing weights float32 [b] and epochs int32 [b], from 0. None where neither is
-    asked for.
+    rows holds what `on_host` drew and seeds, int32 [b, 2]. A batch may be cut up between groups of MIXED_TOGETHER. None if
+    neither mixing nor erasing is asked for. XLA compiles the function also where it compiles nothing else: it is arithmetic
+    on whole batches, of which TensorFlow's own operations would each write one to memory.
     """
-    mixing, erasing = settings.mixing, settings.random_erasing
-    if mixing is None and erasing is None:
+    mixing, random_erasing = settings.mixing, settings.random_erasing
+    if mixing is None and random_erasing is None:
         return None
 
-    def act(images: tf.Tensor, targets: tf.Tensor, rows: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        seeds = rows["seeds"]
-        if mixing is not None:
-            weights = rows["weights"]
-            if mixing.off_after_epoch is not None:
-                weights = tf.where(rows["epochs"] < mixing.off_after_epoch, weights, 0)
-            images, targets = mix(
-                images,
-                targets,
-                seeds,
-                weights,
-                mixup_alpha=mixing.mixup,
-                cutmix_alpha=mixing.cutmix,
-                probability=mixing.probability,
-                switch_probability=mixing.switch_probability,
-                mode=mixing.mode,
-            )
-        if erasing is not None:
-            images = erase(
-                images,
-                seeds,
-                probability=erasing.probability,
-                mode=erasing.mode,
-                area=erasing.area,
-                aspect=erasing.aspect,
-                count=erasing.count,
-            )
+    @tf.function(jit_compile=xla)
+    def compiled(images: tf.Tensor, targets: tf.Tensor, drawn: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        images, targets = mix(images, targets, drawn.get("shares"), drawn.get("cuts"))
+        if random_erasing is not None:
+            images = erasing.erase(images, drawn["erasures"], drawn["seeds"], random_erasing.mode)
         return images, targets
+
+    def act(images: tf.Tensor, targets: tf.Tensor, rows: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        drawn = {name: rows[name] for name in ("seeds", "shares", "cuts", "erasures") if name in rows}
+        return compiled(images, targets, drawn)
 
     return act
 
 
-def mix(
-    images: tf.Tensor,
-    targets: tf.Tensor,
-    seeds: tf.Tensor,
-    weights: tf.Tensor | None = None,
-    *,
-    mixup_alpha: float = 0.0,
-    cutmix_alpha: float = 0.0,
-    probability: float = 1.0,
-    switch_probability: float = 0.5,
-    mode: Literal["element", "batch"] = "batch",
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mix each example with its partner.
+def draw_mixing(
+    settings: Mixing, step: int, plan: order.Plan, size: tuple[int, int], run_seed: int
+) -> dict[str, np.ndarray]:
+    """Each row's own share in MixUp, float32 [k], and the rectangle that CutMix takes from its partner, int32 [k, 4].
 
-    MixUp: image = share * own + (1 - share) * partner's; CutMix: a rectangle of the partner's image of area 1 - share, cut off
-    at the border and the share corrected for that. The targets mix by the same share, drawn from Beta(alpha, alpha).
+    Shares are drawn from Beta(alpha, alpha). A row that MixUp leaves alone has the share 1, one that CutMix leaves alone an
+    empty rectangle; no row has both. Rows of weight 0, and of epochs after which mixing is off, are left alone, and so are
+    their partners.
+    """
+    uniform = order.uniform(_keys(settings.mode, step, plan, run_seed), "mixing", 5)
+    uniform = np.repeat(uniform, len(plan.seeds) // len(uniform), axis=0)
+    takes_part = plan.weights > 0
+    if settings.off_after_epoch is not None:
+        takes_part &= plan.epochs < settings.off_after_epoch
+    takes_part &= takes_part.reshape(-1, MIXED_TOGETHER)[:, ::-1].ravel()  # their partners'
+    active = takes_part & (uniform[:, 1] < settings.probability)
+    both = settings.mixup and settings.cutmix
+    cut = uniform[:, 0] < (settings.switch_probability if both else bool(settings.cutmix))
+    drawn = {}
+    if settings.mixup:
+        drawn["shares"] = np.where(active & ~cut, _beta(uniform[:, 2], settings.mixup), 1).astype(np.float32)
+    if settings.cutmix:
+        rectangles = _rectangles(1 - _beta(uniform[:, 2], settings.cutmix), uniform[:, 3:], size)
+        drawn["cuts"] = np.where((active & cut)[:, None], rectangles, 0).astype(np.int32)
+    return drawn
+
+
+def mix(
+    images: tf.Tensor, targets: tf.Tensor, shares: tf.Tensor | None = None, cuts: tf.Tensor | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mix each example with its partner, as `draw_mixing` drew.
+
+    MixUp: image = share * own + (1 - share) * partner's. CutMix: a rectangle of the partner's image. The targets mix by the
+    share of the pixels, so CutMix' is that of the rectangle after the border has cut it off.
 
     Args:
-        images: float [b, h, w, c]; b is a multiple of GROUP.
+        images: float [b, h, w, c]; b is a multiple of MIXED_TOGETHER.
         targets: float [b, classes], one-hot or smoothed.
-        seeds: int32 [b, 2], each example's own.
-        weights: float [b]; an example of weight 0 takes no part, nor does its partner.
-        mixup_alpha, cutmix_alpha: parameters of the two; 0 switches one off.
-        probability: how often a group (mode batch) or an example (mode element) is mixed at all.
-        switch_probability: where both are on, the share of CutMix.
-        mode: one draw for the whole group, or one for each example.
+        shares: float32 [b]; no MixUp without them.
+        cuts: int32 [b, 4], top, left, bottom and right; no CutMix without them.
 
     Returns:
         Images and targets of the same shapes.
     """
-    if not mixup_alpha and not cutmix_alpha:
+    if shares is None and cuts is None:
         return images, targets
     height, width = images.shape[1:3]
-    draws = _draws(seeds, mode)  # [b, 5]
-    cuts = draws[:, 0] < (switch_probability if mixup_alpha and cutmix_alpha else float(bool(cutmix_alpha)))
-    active = draws[:, 1] < probability
-    if weights is not None:
-        active &= (weights > 0) & (_partners(weights) > 0)
-    blend_share = _beta(draws[:, 2], mixup_alpha) if mixup_alpha else tf.ones_like(draws[:, 2])
-    cut_share = _beta(draws[:, 2], cutmix_alpha) if cutmix_alpha else tf.ones_like(draws[:, 2])
-    in_rows, in_columns, cut_share = _rectangles(cut_share, draws[:, 3:], (height, width))
-    blend_share = tf.where(active & ~cuts, blend_share, 1.0)
-    in_rows &= (active & cuts)[:, tf.newaxis]
-    cut_share = tf.where(active & cuts, cut_share, 1.0)
-
     other = _partners(images)
-    share = tf.cast(blend_share, images.dtype)[:, tf.newaxis, tf.newaxis, tf.newaxis]
-    images = replaced(share * images + (1 - share) * other, in_rows, in_columns, other)
-    share = tf.cast(blend_share * cut_share, targets.dtype)[:, tf.newaxis]  # one of the two is 1
-    return images, share * targets + (1 - share) * _partners(targets)
+    own = tf.ones(tf.shape(targets)[:1])
+    if shares is not None:
+        own *= shares
+        share = tf.cast(shares, images.dtype)[:, tf.newaxis, tf.newaxis, tf.newaxis]
+        images = share * images + (1 - share) * other
+    if cuts is not None:
+        sides = tf.cast(cuts[:, 2:] - cuts[:, :2], tf.float32)
+        own *= 1 - tf.reduce_prod(sides, axis=1) / (height * width)
+        images = replaced(images, cuts[:, tf.newaxis], other)
+    own = tf.cast(own, targets.dtype)[:, tf.newaxis]
+    return images, own * targets + (1 - own) * _partners(targets)
+
+
+def _keys(mode: str, step: int, plan: order.Plan, run_seed: int) -> np.ndarray:
+    """What is drawn from: a key for the whole global batch, for each group of the plan's rows, or for each row; uint64."""
+    if mode == "batch":
+        return order.fold(order.fold(order.key_of(run_seed), 4), step)
+    return order.keys_of(plan.seeds[::MIXED_TOGETHER] if mode == "group" else plan.seeds)
 
 
 def _partners(values: tf.Tensor) -> tf.Tensor:
-    """Each example's partner's value: the order within every group turned round, [b, ...]."""
-    groups = tf.reshape(values, (-1, GROUP, *values.shape[1:]))
+    """Each row's partner's value: the order within every group turned round, [b, ...]."""
+    groups = tf.reshape(values, (-1, MIXED_TOGETHER, *values.shape[1:]))
     return tf.reshape(tf.reverse(groups, (1,)), tf.shape(values))
 
 
-def _draws(seeds: tf.Tensor, mode: str) -> tf.Tensor:
-    """Five uniform numbers for each example, float32 [b, 5], from its group's seed; in mode batch the group's are equal."""
-
-    def of_group(seed: tf.Tensor) -> tf.Tensor:
-        rows = GROUP if mode == "element" else 1
-        own = tf.random.stateless_uniform((rows, 5), fold(seed, "mixing"))
-        return tf.broadcast_to(own, (GROUP, 5))
-
-    groups = tf.map_fn(of_group, seeds[::GROUP], fn_output_signature=tf.TensorSpec((GROUP, 5), tf.float32))
-    return tf.reshape(groups, (-1, 5))
+def _rectangles(areas: np.ndarray, middles: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Rectangles of shares of the area, [k], about middles, [k, 2], cut off at the border: [k, 4] in pixels."""
+    half = np.floor(np.floor(np.sqrt(areas)[:, None] * size) / 2)
+    middle = np.floor(middles * size)
+    return np.clip(np.concatenate((middle - half, middle + half), axis=1), 0, (*size, *size))
 
 
-def _rectangles(share: tf.Tensor, middles: tf.Tensor, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Rectangles of area 1 - share, as rows bool [b, h] and columns [b, w], and the share of what remains after the border
-    has cut them off."""
-    limits = tf.constant(size, tf.float32)
-    half = tf.floor(tf.floor(tf.sqrt(1 - share)[:, tf.newaxis] * limits) / 2)
-    middle = tf.floor(middles * limits)
-    start = tf.clip_by_value(middle - half, 0.0, limits)
-    stop = tf.clip_by_value(middle + half, 0.0, limits)
-    return *sides(start, stop, size), 1 - tf.reduce_prod(stop - start, axis=1) / (size[0] * size[1])
-
-
-def _beta(uniform: tf.Tensor, alpha: float) -> tf.Tensor:
-    """Numbers distributed as Beta(alpha, alpha), by its quantiles: no loop of rejections, so any compiler takes it."""
-    table = tf.constant(_beta_quantiles(alpha))
-    place = uniform * _QUANTILES
-    below = tf.cast(place, tf.int32)
-    return tf.gather(table, below) + (place - tf.floor(place)) * (tf.gather(table, below + 1) - tf.gather(table, below))
+def _beta(uniform: np.ndarray, alpha: float) -> np.ndarray:
+    """Numbers distributed as Beta(alpha, alpha), by its quantiles, between which it goes straight."""
+    return np.interp(uniform, np.linspace(0, 1, _QUANTILES + 1), _beta_quantiles(alpha))
 
 
 @cache
 def _beta_quantiles(alpha: float) -> np.ndarray:
     from scipy.special import betaincinv
 
-    return betaincinv(alpha, alpha, np.linspace(0, 1, _QUANTILES + 1)).astype(np.float32)
+    return betaincinv(alpha, alpha, np.linspace(0, 1, _QUANTILES + 1))

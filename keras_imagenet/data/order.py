@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
+from zlib import crc32
 
 import numpy as np
 
@@ -121,6 +122,17 @@ def key_of(run_seed: int) -> np.ndarray:
 def fold(key: np.ndarray, value: int | np.ndarray) -> np.ndarray:
     """A key from a key and an integer, uint64; every bit of both counts."""
     return _mix(key ^ _mix(np.asarray(value, np.int64).astype(np.uint64) + _GOLDEN))
+
+
+def keys_of(seeds: np.ndarray) -> np.ndarray:
+    """Keys, uint64 [k], from which draws of examples are folded, out of their seeds, int32 [k, 2]."""
+    return np.ascontiguousarray(seeds, "<i4").view("<u8").ravel().astype(np.uint64)
+
+
+def uniform(keys: np.ndarray, name: str, count: int) -> np.ndarray:
+    """What the operation `name` draws evenly from [0, 1): float64 [k, count], a row from each of keys, uint64 [k]."""
+    own = fold(keys, crc32(name.encode()))
+    return (fold(own[:, np.newaxis], np.arange(count)) >> np.uint64(11)) * 2.0**-53
 
 
 def steps_until(epochs: float, n: int, batch_size: int) -> int:

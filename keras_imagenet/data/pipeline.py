@@ -6,10 +6,10 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.data import augment, images, order
+from keras_imagenet.data import augment, images, mixing, order
 from keras_imagenet.data.augment import flip, stock
 from keras_imagenet.data.balance import balanced
-from keras_imagenet.data.batches import Batches, padded
+from keras_imagenet.data.batches import MIXED_TOGETHER, Batches, padded
 from keras_imagenet.data.seeds import fold
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.sources.source import held
@@ -21,7 +21,7 @@ Example = dict[str, tf.Tensor]
 PlanOf = Callable[[int], order.Plan]
 Report = Callable[[str, str], None]
 
-GROUP = 32
+PER_CALL = 32
 """Examples that go through the pipeline together, at most: what is done for all of them at once costs a share of it each."""
 
 
@@ -43,26 +43,29 @@ def training_stream(
     """Endless global batches from `first_step` on, shuffled anew each epoch, as one batch for each replica.
 
     A batch: images uint8 [rows, height, width, channels] (float32 0-255 after stock KerasCV layers), labels int32 [rows],
-    epochs int32 [rows] from 0, seeds int32 [rows, 2], weights float32 [rows]: 1, and 0 for unreadable examples.
+    epochs int32 [rows] from 0, seeds int32 [rows, 2], weights float32 [rows]: 1, and 0 for unreadable examples; and what
+    mixing.on_host draws for mixing.on_device.
     repeats: how often each drawn example stands in its batch. balance: how far classes are drawn equally often, 0-1.
     `report` is told the name of every unreadable example and what is wrong with it. Raises SettingsError for a batch that
     cannot be cut and for stock layers that do not exist, DataError for balance where a class has no example.
     """
     Batches(batch_size, strategy.num_replicas_in_sync, repeats=repeats, mixed=settings.mixing is not None)
     draw = balanced(source.labels, source.classes, balance) if balance else order.examples
-    vary = variation(settings, preset)
+    augmented = variation(settings, preset)
+    draw_mixing = mixing.on_host(settings, preset.size, seed)
     stock_layers = stock.build(settings.keras_cv)
 
     @tf.function(reduce_retracing=True)
     def examples(rows: Example) -> Example:
         read = [source.read(index) for index in tf.unstack(rows["index"])]
-        return vary(read, {name: rows[name] for name in ("labels", "weights", "seeds", "epochs")})
+        return augmented(read, {name: value for name, value in rows.items() if name != "index"})
 
     def plan_of(step: int, worker: int, workers: int) -> order.Plan:
         return order.training_plan(step, batch_size, len(source), seed, worker, workers, repeats=repeats, draw=draw)
 
     def opened(step: int, plan: PlanOf, rows: int) -> tf.data.Dataset:
-        batches = _batches(tf.data.Dataset.range(step, np.iinfo(np.int64).max), source, plan, examples, rows, threads)
+        steps = tf.data.Dataset.range(step, np.iinfo(np.int64).max)
+        batches = _batches(steps, source, plan, examples, rows, threads, draw_mixing)
         for layer in stock_layers:
             batches = batches.map(partial(_apply_stock, layer))
         return batches
@@ -81,7 +84,7 @@ def variation(settings: AugmentSettings, preset: Preset) -> Callable[[Sequence[t
     mirrors = crop is not None and settings.flip == "horizontal" and not settings.pad_crop
     layers = augment.build(settings.model_copy(update={"flip": "none"}) if mirrors else settings, preset)
 
-    def vary(read: Sequence[tf.Tensor], rows: Example) -> Example:
+    def augmented(read: Sequence[tf.Tensor], rows: Example) -> Example:
         if crop is not None:
             mirrored = flip.mirrored(fold(rows["seeds"], "flip")) if mirrors else None
             pixels = images.random_resized_crops(read, rows["seeds"], preset, crop.scale, crop.ratio, mirrored)
@@ -92,7 +95,7 @@ def variation(settings: AugmentSettings, preset: Preset) -> Callable[[Sequence[t
             group = layer(group)
         return group
 
-    return vary
+    return augmented
 
 
 def evaluation_stream(
@@ -129,21 +132,28 @@ def _batches(
     examples: Callable[[Example], Example],
     rows: int,
     threads: int,
+    draw: mixing.Draw = lambda step, plan: {},
 ) -> tf.data.Dataset:
-    """Batches of `rows` rows: the plan of each step is made in Python, once a batch; then a group of rows is one call."""
+    """Batches of `rows` rows: the plan of each step and what is drawn for it are made in Python, once a batch; then a group
+    of rows is one call."""
     group = group_size(rows)
+    kinds = {"index": (np.int64, ()), "labels": (np.int32, ()), "weights": (np.float32, ())}
+    kinds |= {"seeds": (np.int32, (2,)), "epochs": (np.int32, ())}
+    example = draw(0, order.training_plan(0, MIXED_TOGETHER, MIXED_TOGETHER, 0))
+    kinds |= {name: (drawn.dtype, drawn.shape[1:]) for name, drawn in example.items()}
 
-    def planned(step: np.ndarray) -> tuple[np.ndarray, ...]:
+    def planned(step: np.ndarray) -> list[np.ndarray]:
         plan = plan_of(int(step))
-        parts = (plan.indices, source.labels[plan.indices], plan.weights, plan.seeds, plan.epochs.astype(np.int32))
-        return tuple(part.reshape(-1, group, *part.shape[1:]) for part in parts)
+        found = {"index": plan.indices, "labels": source.labels[plan.indices], "weights": plan.weights}
+        found |= {"seeds": plan.seeds, "epochs": plan.epochs.astype(np.int32), **draw(int(step), plan)}
+        return [found[name].reshape(-1, group, *shape) for name, (_, shape) in kinds.items()]
 
     def plan_groups(step: tf.Tensor) -> Example:
-        kinds = (tf.int64, tf.int32, tf.float32, tf.int32, tf.int32)
-        index, labels, weights, seeds, epochs = tf.numpy_function(planned, [step], kinds, stateful=False)
-        values = {"index": index, "labels": labels, "weights": weights, "seeds": seeds, "epochs": epochs}
-        more = {"seeds": (2,)}
-        return {name: tf.ensure_shape(value, (None, group, *more.get(name, ()))) for name, value in values.items()}
+        values = tf.numpy_function(planned, [step], [kind for kind, _ in kinds.values()], stateful=False)
+        return {
+            name: tf.ensure_shape(value, (None, group, *shape))
+            for (name, (_, shape)), value in zip(kinds.items(), values, strict=True)
+        }
 
     def joined(groups: Example) -> Example:
         return {name: tf.reshape(value, (rows, *value.shape[2:])) for name, value in groups.items()}
@@ -160,8 +170,8 @@ def _batches(
 
 
 def group_size(rows: int) -> int:
-    """How many of a batch's rows are read, cut and augmented in one call: the largest divisor of up to GROUP."""
-    return next(size for size in range(GROUP, 0, -1) if rows % size == 0)
+    """How many of a batch's rows are read, cut and augmented in one call: the largest divisor of up to PER_CALL."""
+    return next(size for size in range(PER_CALL, 0, -1) if rows % size == 0)
 
 
 def _apply_stock(layer: Callable, batch: Example) -> Example:

@@ -10,12 +10,15 @@ import numpy as np
 from keras_imagenet import files
 from keras_imagenet.data.sources import Splits
 from keras_imagenet.errors import SettingsError
+from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
 
 COLUMNS = 8
 
 
-def draw_first_batch(settings: Settings, splits: Splits, file: Path, *, threads: int, most: int = 32) -> None:
+def draw_first_batch(
+    settings: Settings, preset: Preset, splits: Splits, file: Path, *, threads: int, most: int = 32
+) -> None:
     """Draws the first images of the first training batch, or of the validation split where there is no other.
 
     They are drawn as they are before mixing and erasing, and for one device, since batches are the same on any number.
@@ -23,7 +26,6 @@ def draw_first_batch(settings: Settings, splits: Splits, file: Path, *, threads:
     """
     import tensorflow as tf
 
-    from keras_imagenet import preset as presets
     from keras_imagenet.data import pipeline
 
     def silent(name: str, reason: str) -> None:
@@ -31,14 +33,13 @@ def draw_first_batch(settings: Settings, splits: Splits, file: Path, *, threads:
 
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     rows = {"batch_size": settings.train.batch_size, "threads": threads, "report": silent}
-    preset = presets.resolve(settings.data)
     if splits.train is not None:
         train = settings.train
         drawing = {"seed": settings.runtime.seed, "repeats": train.repeats, "balance": train.balance}
         augment = settings.augment.model_copy(update={"mixing": None, "random_erasing": None})
         batches = pipeline.training_stream(splits.train, preset, augment, strategy, **drawing, **rows)
     else:
-        batches = pipeline.evaluation_stream(splits.validation, preset, strategy, **rows)
+        batches = pipeline.evaluation_stream(splits.validation, preset.evaluation, strategy, **rows)
     parts = {name: value.numpy() for name, value in next(batches).items()}
     readable = np.flatnonzero(parts["weights"])[:most]
     captions = [splits.class_names[label] for label in parts["labels"][readable]]

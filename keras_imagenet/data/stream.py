@@ -18,6 +18,9 @@ UNREADABLE_ERRORS = (
     tf.errors.NotFoundError,
     tf.errors.UnknownError,
     tf.errors.PermissionDeniedError,
+    tf.errors.DataLossError,
+    OSError,  # of a source that reads in Python, when it is called without a graph
+    UnicodeDecodeError,  # TensorFlow's, where it quotes a record that it cannot parse
 )
 
 
@@ -116,7 +119,10 @@ def examine(source: Source, index: int) -> str | None:
     try:
         encoded = source.read(tf.constant(index, tf.int64))
     except UNREADABLE_ERRORS as error:
-        return f"cannot be read: {str(error).splitlines()[0]}"
+        if isinstance(error, UnicodeDecodeError):
+            return "cannot be read: its record is damaged"
+        reason = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), type(error).__name__)
+        return f"cannot be read: {reason}"
     return images.fault(encoded.numpy()) if encoded.dtype == tf.string else None
 
 

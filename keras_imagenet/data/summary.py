@@ -119,11 +119,12 @@ def _look(source: Source, index: int) -> _Look:
     from keras_imagenet.data.images import fault
     from keras_imagenet.data.images.faults import format_name
     from keras_imagenet.data.prepare.check import decoded
+    from keras_imagenet.data.stream import UNREADABLE_ERRORS, examine
 
     try:
         content = source.read(tf.constant(index, tf.int64)).numpy()
-    except tf.errors.OpError as error:
-        return _Look(str(index).encode(), "unreadable files", None, error.message.splitlines()[0])
+    except UNREADABLE_ERRORS:
+        return _Look(str(index).encode(), "unreadable files", None, examine(source, index))
     if not isinstance(content, bytes):
         return _Look(_digest(content.tobytes()), f"arrays of {content.shape[2]} channels", content.shape[:2], None)
     pixels = decoded(content)

@@ -1,8 +1,12 @@
-"""What three families or more share, as functions from tensor to tensor; x is [batch, height, width, channels]."""
+"""What three families or more share, as functions from tensor to tensor; x is [batch, height, width, channels].
+
+`builder` makes a family's `build` of the function from images to features that the family is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
 
 import keras
@@ -13,6 +17,10 @@ from keras_imagenet.errors import SettingsError
 V = TypeVar("V")
 Padding = Literal["symmetric", "same"]
 Options = Mapping[str, Any]
+Pixels = int | Callable[[Any], int]
+"""A number of pixels, or a function from the variant to it."""
+Convolve = Callable[..., KerasTensor]
+"""`conv_norm` with what all convolutions of a network have in common: functools.partial(conv_norm, norm=..., ...)."""
 
 TORCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 """torch's BatchNorm2d: its momentum 0.1 is Keras' 0.9."""
@@ -23,40 +31,45 @@ def chosen(variant: str | V, variants: Mapping[str, V], family: str) -> tuple[st
     return (variant, variants[variant]) if isinstance(variant, str) else (family, variant)
 
 
-def image_input(input_shape: tuple[int, int, int], name: str, minimum: int = 1) -> KerasTensor:
-    """The network's input; SettingsError if a side is shorter than `minimum` pixels."""
-    if min(input_shape[:2]) < minimum:
-        height, width = input_shape[:2]
-        raise SettingsError(
-            f"data.size: {name} needs images of at least {minimum} pixels a side, got {height} x {width}"
-        )
+def image_input(input_shape: tuple[int, int, int], name: str, minimum: int = 1, multiple: int = 1) -> KerasTensor:
+    """The network's input; SettingsError if a side is under `minimum` pixels, or not divisible by `multiple`."""
+    height, width = input_shape[:2]
+    least = max(minimum, multiple)
+    if min(height, width) < least:
+        raise SettingsError(f"data.size: {name} needs images of at least {least} pixels a side, got {height} x {width}")
+    if height % multiple or width % multiple:
+        raise SettingsError(f"data.size: {name} needs sides divisible by {multiple}, got {height} x {width}")
     return keras.Input(input_shape, name="images")
 
 
 def convolution(
     x: KerasTensor,
     filters: int,
-    kernel_size: int,
+    kernel_size: int | tuple[int, int],
     *,
     name: str,
     strides: int = 1,
     groups: int = 1,
     use_bias: bool = False,
-    padding: Padding = "symmetric",
+    padding: Padding | Literal["valid"] = "symmetric",
+    blurred: bool = False,
 ) -> KerasTensor:
     """A convolution that keeps, or divides by its stride, height and width; kernel_size is odd.
 
     symmetric pads both sides alike, as torch's padding=(k-1)/2; same is TensorFlow's, which with a stride and an even
-    input pads more at the bottom and right.
+    input pads more at the bottom and right; valid pads nothing, so less is left. A kernel (height, width) with a
+    stride cannot be padded symmetrically. blurred: a binomial filter goes before a stride.
     """
-    padded = padding == "symmetric" and strides > 1 and kernel_size > 1
+    if blurred and strides > 1:
+        x = blur(x, name=f"{name}_blur")
+    padded = padding == "symmetric" and strides > 1 and kernel_size != 1
     if padded:
         x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
     return keras.layers.Conv2D(
         filters,
         kernel_size,
         strides=strides,
-        padding="valid" if padded or kernel_size == 1 else "same",
+        padding="valid" if padded or padding == "valid" or kernel_size == 1 else "same",
         groups=groups,
         use_bias=use_bias,
         kernel_initializer=fan_out(),
@@ -90,6 +103,48 @@ def batch_norm(x: KerasTensor, options: Options, *, name: str, zero_scale: bool 
     """Batch normalisation; options: momentum, epsilon, synchronized. zero_scale: gamma starts at 0, not 1."""
     gamma = "zeros" if zero_scale else "ones"
     return keras.layers.BatchNormalization(gamma_initializer=gamma, name=name, **options)(x)
+
+
+def norm_relu(
+    x: KerasTensor, norm: Options, *, name: str, number: int | str = "", max_value: float | None = None
+) -> KerasTensor:
+    """Batch normalisation and ReLU, cut off at `max_value`; layers NAME_norm and NAME_relu, followed by `number`."""
+    x = batch_norm(x, norm, name=f"{name}_norm{number}")
+    return keras.layers.ReLU(max_value, name=f"{name}_relu{number}")(x)
+
+
+def conv_norm(
+    x: KerasTensor,
+    filters: int | None,
+    kernel_size: int | tuple[int, int],
+    strides: int = 1,
+    *,
+    norm: Options,
+    name: str,
+    number: int | str = "",
+    relu: bool = False,
+    activation: str | None = None,
+    zero_scale: bool = False,
+    **options: Any,
+) -> KerasTensor:
+    """A convolution, its norm and its activation.
+
+    Layers are NAME_conv, NAME_norm, and NAME_relu or NAME_act, each followed by `number` where a block has several.
+
+    Args:
+        filters: None for a depthwise convolution.
+        norm: options of `batch_norm`.
+        relu: a ReLU layer follows.
+        activation: or an Activation layer by that name of Keras; saved networks hold both kinds.
+        zero_scale: as in `batch_norm`.
+        options: what else `convolution` or `depthwise_convolution` takes: groups, use_bias, padding, blurred.
+    """
+    options |= {"kernel_size": kernel_size, "strides": strides, "name": f"{name}_conv{number}"}
+    x = depthwise_convolution(x, **options) if filters is None else convolution(x, filters, **options)
+    x = batch_norm(x, norm, zero_scale=zero_scale, name=f"{name}_norm{number}")
+    if relu:
+        return keras.layers.ReLU(name=f"{name}_relu{number}")(x)
+    return keras.layers.Activation(activation, name=f"{name}_act{number}")(x) if activation else x
 
 
 def max_pool(x: KerasTensor, *, name: str, padding: Padding = "symmetric") -> KerasTensor:
@@ -160,6 +215,51 @@ def logits(
         name=f"logits{suffix}",
         dtype="float32",
     )(x)
+
+
+def builder(
+    features: Callable[..., Any],
+    variants: Mapping[str, Any],
+    *,
+    head: Callable[..., KerasTensor] = classifier,
+    dropout: float | None = 0.0,
+    minimum: Pixels = 1,
+    multiple: Pixels = 1,
+) -> Callable[..., keras.Model]:
+    """A family's `build`, as models/registry.py says: an input, `features`, a head.
+
+    Args:
+        features: features(images, network, **options): from images [batch, height, width, channels] and one of
+            `variants` to what `head` takes. Its keyword arguments are options of the family.
+        variants: the family's VARIANTS.
+        head: head(x, classes, dropout=..., head_bias=...): logits or, for 0 classes, pooled features.
+        dropout: the family's default for the head's rate; None for the variant's own, its field `dropout`.
+        minimum: fewest pixels of a side.
+        multiple: pixels that a side must be a multiple of.
+    """
+    family = features.__module__.rpartition(".")[2]
+
+    def build(
+        variant: Any,
+        *,
+        input_shape: tuple[int, int, int],
+        classes: int,
+        dropout: float | None = dropout,
+        head_bias: float = 0.0,
+        **options: Any,
+    ) -> keras.Model:
+        """Logits [batch, classes] or, for 0 classes, features [batch, features]."""
+        name, network = chosen(variant, variants, family)
+        limits = [pixels(network) if callable(pixels) else pixels for pixels in (minimum, multiple)]
+        images = image_input(input_shape, name, *limits)
+        rate = network.dropout if dropout is None else dropout
+        outputs = head(features(images, network, **options), classes, dropout=rate, head_bias=head_bias)
+        return keras.Model(images, outputs, name=name)
+
+    parameters = [*inspect.signature(build).parameters.values(), *inspect.signature(features).parameters.values()]
+    named = [parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    build.__signature__ = inspect.Signature([parameters[0], *named])
+    return build
 
 
 def fan_out() -> keras.initializers.Initializer:

@@ -32,26 +32,16 @@ EPSILON = 1e-6
 WEIGHTS = {"class_name": "TruncatedNormal", "config": {"mean": 0.0, "stddev": 0.02}}
 
 
-def build(
-    variant: str | ConvNeXt,
-    *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.0,
-    stochastic_depth: float | None = None,
-    layer_scale: float = 1e-6,
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features; images of 32 pixels a side or more.
+def features(
+    images: KerasTensor, network: ConvNeXt, *, stochastic_depth: float | None = None, layer_scale: float = 1e-6
+) -> KerasTensor:
+    """Normalised means of the last stage's maps [batch, width].
 
-    stochastic_depth: drop rate of the last block, rising linearly from 0; the variant's own if None. layer_scale: what
-    the factors on residual branches start at.
+    layer_scale: what the factors on residual branches start at.
     """
-    name, network = blocks.chosen(variant, VARIANTS, "convnext")
     final = network.stochastic_depth if stochastic_depth is None else stochastic_depth
     rates = iter(blocks.linear_rates(final, sum(network.depths)))
 
-    images = blocks.image_input(input_shape, name, minimum=2 ** (len(network.depths) + 1))
     ones = ones_of(images)
     x = _patches(images, network.widths[0], 4, name="stem")
     x = _norm(x, name="stem_norm")
@@ -62,9 +52,10 @@ def build(
         for block in range(1, depth + 1):
             x = _block(x, ones, layer_scale, next(rates), name=f"stage{stage}_block{block}")
     x = keras.layers.GlobalAveragePooling2D(name="mean", dtype="float32")(x)
-    x = keras.layers.LayerNormalization(epsilon=EPSILON, name="pool", dtype="float32")(x)
-    outputs = blocks.logits(x, classes, dropout=dropout, head_bias=head_bias)
-    return keras.Model(images, outputs, name=name)
+    return keras.layers.LayerNormalization(epsilon=EPSILON, name="pool", dtype="float32")(x)
+
+
+build = blocks.builder(features, VARIANTS, head=blocks.logits, minimum=lambda network: 2 ** (len(network.depths) + 1))
 
 
 def _block(x: KerasTensor, ones: KerasTensor, scale: float, drop_rate: float, *, name: str) -> KerasTensor:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 from keras import KerasTensor
@@ -28,48 +26,34 @@ VARIANTS = {
 }
 
 
-def build(
-    variant: str | DenseNet,
+def features(
+    images: KerasTensor,
+    network: DenseNet,
     *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.0,
-    batch_norm: Mapping[str, Any] | None = None,
+    batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "symmetric",
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features; images of 29 pixels a side or more for four blocks.
-
-    batch_norm: momentum, epsilon, synchronized.
-    """
-    name, network = blocks.chosen(variant, VARIANTS, "densenet")
+) -> KerasTensor:
+    """Maps of the last block, after a norm and ReLU."""
     norm = {**blocks.TORCH_NORM, **(batch_norm or {})}
-    transitions = len(network.depths) - 1
-
-    # The stem halves twice, rounding up; each transition halves once, rounding down.
-    images = blocks.image_input(input_shape, name, minimum=4 * (2**transitions - 1) + 1)
-    x = blocks.convolution(images, network.stem_width, 7, strides=2, padding=padding, name="stem_conv")
-    x = _norm_relu(x, norm, name="stem_norm")
+    x = blocks.conv_norm(images, network.stem_width, 7, 2, norm=norm, padding=padding, relu=True, name="stem")
     x = blocks.max_pool(x, padding=padding, name="stem_pool")
     for stage, depth in enumerate(network.depths, start=1):
         for layer in range(1, depth + 1):
             x = _layer(x, network.growth, norm, name=f"stage{stage}_layer{layer}")
-        if stage <= transitions:
-            x = _norm_relu(x, norm, name=f"transition{stage}_norm")
+        if stage < len(network.depths):
+            x = blocks.norm_relu(x, norm, name=f"transition{stage}")
             x = blocks.convolution(x, x.shape[-1] // 2, 1, name=f"transition{stage}_conv")
             x = keras.layers.AveragePooling2D(2, name=f"transition{stage}_pool")(x)
-    x = _norm_relu(x, norm, name="head_norm")
-    return keras.Model(images, blocks.classifier(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+    return blocks.norm_relu(x, norm, name="head")
 
 
-def _layer(x: KerasTensor, growth: int, norm: Mapping[str, Any], *, name: str) -> KerasTensor:
-    new = _norm_relu(x, norm, name=f"{name}_norm1")
+# The stem halves twice, rounding up; each of the transitions halves once, rounding down.
+build = blocks.builder(features, VARIANTS, minimum=lambda network: 4 * (2 ** (len(network.depths) - 1) - 1) + 1)
+
+
+def _layer(x: KerasTensor, growth: int, norm: blocks.Options, *, name: str) -> KerasTensor:
+    new = blocks.norm_relu(x, norm, name=name, number=1)
     new = blocks.convolution(new, 4 * growth, 1, name=f"{name}_conv1")
-    new = _norm_relu(new, norm, name=f"{name}_norm2")
+    new = blocks.norm_relu(new, norm, name=name, number=2)
     new = blocks.convolution(new, growth, 3, name=f"{name}_conv2")
     return keras.layers.Concatenate(name=f"{name}_concat")([x, new])
-
-
-def _norm_relu(x: KerasTensor, norm: Mapping[str, Any], *, name: str) -> KerasTensor:
-    x = blocks.batch_norm(x, norm, name=name)
-    return keras.layers.ReLU(name=name.replace("norm", "relu"))(x)

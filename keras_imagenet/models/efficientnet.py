@@ -7,14 +7,13 @@ for swish, and leaves the stem, the head and the depths of the first and last st
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-import keras
+from keras import KerasTensor
 
 from keras_imagenet.models import blocks
-from keras_imagenet.models.inverted_residuals import ConvNorm, SqueezeExcite, inverted_residual, round_filters
+from keras_imagenet.models.inverted_residuals import SqueezeExcite, inverted_residual, round_filters
 
 
 @dataclass(frozen=True)
@@ -56,31 +55,24 @@ VARIANTS = {
 }
 
 
-def build(
-    variant: str | EfficientNet,
+def features(
+    images: KerasTensor,
+    network: EfficientNet,
     *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float | None = None,
     stochastic_depth: float = 0.2,
-    batch_norm: Mapping[str, Any] | None = None,
+    batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "same",
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features; images of any size.
+) -> KerasTensor:
+    """Maps of the head's convolution.
 
-    dropout: the variant's own if None. stochastic_depth: drop rate of the last block, rising linearly from 0.
-    batch_norm: momentum, epsilon, synchronized. torchvision's weights want padding symmetric and epsilon 1e-5 (1e-3
-    from B5 on).
+    torchvision's weights want padding symmetric and epsilon 1e-5 (1e-3 from B5 on).
     """
-    name, network = blocks.chosen(variant, VARIANTS, "efficientnet")
     activation = "relu6" if network.lite else "silu"
-    convolve = ConvNorm({**NORM, **(batch_norm or {})}, padding)
+    convolve = partial(blocks.conv_norm, norm={**NORM, **(batch_norm or {})}, padding=padding)
     depths = _depths(network)
     rates = iter(blocks.linear_rates(stochastic_depth, sum(depths)))
     ends_width = 1.0 if network.lite else network.width
 
-    images = blocks.image_input(input_shape, name)
     x = convolve(images, round_filters(32 * ends_width), 3, 2, activation=activation, name="stem")
     for stage, (expansion, kernel_size, strides, filters, _) in enumerate(network.stages, start=1):
         for block in range(1, depths[stage - 1] + 1):
@@ -97,9 +89,10 @@ def build(
                 drop_rate=next(rates),
                 name=f"stage{stage}_block{block}",
             )
-    x = convolve(x, round_filters(1280 * ends_width), 1, activation=activation, name="head")
-    dropout = network.dropout if dropout is None else dropout
-    return keras.Model(images, blocks.classifier(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+    return convolve(x, round_filters(1280 * ends_width), 1, activation=activation, name="head")
+
+
+build = blocks.builder(features, VARIANTS, dropout=None)
 
 
 def _depths(network: EfficientNet) -> list[int]:

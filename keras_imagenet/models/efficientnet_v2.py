@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import keras
+from keras import KerasTensor
 
 from keras_imagenet.models import blocks
 from keras_imagenet.models.inverted_residuals import (
-    ConvNorm,
     SqueezeExcite,
     fused_inverted_residual,
     inverted_residual,
@@ -89,28 +88,19 @@ VARIANTS = {
 }
 
 
-def build(
-    variant: str | EfficientNetV2,
+def features(
+    images: KerasTensor,
+    network: EfficientNetV2,
     *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float | None = None,
     stochastic_depth: float = 0.2,
-    batch_norm: Mapping[str, Any] | None = None,
+    batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "same",
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features; images of any size.
-
-    dropout: the variant's own if None. stochastic_depth: drop rate of the last block, rising linearly from 0.
-    batch_norm: momentum, epsilon, synchronized. torchvision's weights want padding symmetric.
-    """
-    name, network = blocks.chosen(variant, VARIANTS, "efficientnet_v2")
-    convolve = ConvNorm({**NORM, **(batch_norm or {})}, padding)
+) -> KerasTensor:
+    """Maps of the head's convolution. torchvision's weights want padding symmetric."""
+    convolve = partial(blocks.conv_norm, norm={**NORM, **(batch_norm or {})}, padding=padding)
     depths = [math.ceil(stage.depth * network.depth) for stage in network.stages]
     rates = iter(blocks.linear_rates(stochastic_depth, sum(depths)))
 
-    images = blocks.image_input(input_shape, name)
     x = convolve(images, _filters(network.stem, network), 3, 2, activation="silu", name="stem")
     for number, (stage, depth) in enumerate(zip(network.stages, depths, strict=True), start=1):
         for block in range(1, depth + 1):
@@ -129,9 +119,10 @@ def build(
             else:
                 gates = SqueezeExcite(max(1, channels // 4), "silu")
                 x = inverted_residual(x, filters, convolve, squeeze_excite=gates, **options)
-    x = convolve(x, _filters(1280, network), 1, activation="silu", name="head")
-    dropout = network.dropout if dropout is None else dropout
-    return keras.Model(images, blocks.classifier(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+    return convolve(x, _filters(1280, network), 1, activation="silu", name="head")
+
+
+build = blocks.builder(features, VARIANTS, dropout=None)
 
 
 def _filters(filters: int, network: EfficientNetV2) -> int:

@@ -20,7 +20,7 @@ def freeze(model: keras.Model, patterns: Sequence[str]) -> list[str]:
 
     A pattern is a layer's name, the beginning of one up to an underscore (stem, stage1, stage1_block2), or has
     wildcards (stage[12]_*, *_norm). A frozen batch normalisation uses its moving statistics and does not change them.
-    Raises SettingsError for a pattern that fits no layer with weights.
+    Raises SettingsError for a pattern that fits no layer with weights, or where nothing is left to learn.
     """
     names = [layer.name for layer in model.layers if layer.weights]
     frozen: set[str] = set()
@@ -33,6 +33,8 @@ def freeze(model: keras.Model, patterns: Sequence[str]) -> list[str]:
         frozen |= fitting
     for name in frozen:
         model.get_layer(name).trainable = False
+    if frozen and not model.trainable_variables:
+        raise SettingsError(f"model.freeze = {list(patterns)}: freezes every layer, and nothing is left to learn")
     return [name for name in names if name in frozen]
 
 

@@ -6,9 +6,8 @@ Two things differ from the paper as they do in torchvision: a norm follows each 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import keras
 from keras import KerasTensor
@@ -47,52 +46,34 @@ VARIANTS = {
 NORM = {"momentum": 0.9, "epsilon": 1e-3}
 
 
-def build(
-    variant: str | GoogLeNet,
-    *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.2,
-    batch_norm: Mapping[str, Any] | None = None,
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features; images of 15 pixels a side or more.
-
-    batch_norm: momentum, epsilon, synchronized.
-    """
-    name, network = blocks.chosen(variant, VARIANTS, "googlenet")
-    norm = {**NORM, **(batch_norm or {})}
-    images = blocks.image_input(input_shape, name, minimum=15)
+def features(images: KerasTensor, network: GoogLeNet, *, batch_norm: blocks.Options | None = None) -> KerasTensor:
+    """Maps of the last stage."""
+    convolve = partial(blocks.conv_norm, norm={**NORM, **(batch_norm or {})}, relu=True)
     first, second, third = network.stem
-    x = _convolution(images, first, 7, norm, strides=2, name="stem", number=1)
+    x = convolve(images, first, 7, 2, name="stem", number=1)
     x = _pool(x, 3, name="stem_pool")
-    x = _convolution(x, second, 1, norm, name="stem", number=2)
-    x = _convolution(x, third, 3, norm, name="stem", number=3)
+    x = convolve(x, second, 1, name="stem", number=2)
+    x = convolve(x, third, 3, name="stem", number=3)
     for stage, stage_blocks in enumerate(network.stages, start=1):
         x = _pool(x, 2 if stage == 3 else 3, name=f"stage{stage}_pool")
         for block, filters in enumerate(stage_blocks, start=1):
-            x = _block(x, filters, norm, name=f"stage{stage}_block{block}")
-    return keras.Model(images, blocks.classifier(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+            x = _block(x, filters, convolve, name=f"stage{stage}_block{block}")
+    return x
 
 
-def _block(x: KerasTensor, filters: Block, norm: Mapping[str, Any], *, name: str) -> KerasTensor:
+build = blocks.builder(features, VARIANTS, dropout=0.2, minimum=15)
+
+
+def _block(x: KerasTensor, filters: Block, convolve: blocks.Convolve, *, name: str) -> KerasTensor:
     single, reduce2, filters2, reduce3, filters3, pooled = filters
-    branches = [_convolution(x, single, 1, norm, name=f"{name}_branch1", number=1)]
+    branches = [convolve(x, single, 1, name=f"{name}_branch1", number=1)]
     for branch, reduced, wide in ((2, reduce2, filters2), (3, reduce3, filters3)):
         prefix = f"{name}_branch{branch}"
-        narrow = _convolution(x, reduced, 1, norm, name=prefix, number=1)
-        branches.append(_convolution(narrow, wide, 3, norm, name=prefix, number=2))
+        narrow = convolve(x, reduced, 1, name=prefix, number=1)
+        branches.append(convolve(narrow, wide, 3, name=prefix, number=2))
     pool = keras.layers.MaxPooling2D(3, strides=1, padding="same", name=f"{name}_branch4_pool")(x)
-    branches.append(_convolution(pool, pooled, 1, norm, name=f"{name}_branch4", number=1))
+    branches.append(convolve(pool, pooled, 1, name=f"{name}_branch4", number=1))
     return keras.layers.Concatenate(name=f"{name}_concatenate")(branches)
-
-
-def _convolution(
-    x: KerasTensor, filters: int, size: int, norm: Mapping[str, Any], *, name: str, number: int, strides: int = 1
-) -> KerasTensor:
-    x = blocks.convolution(x, filters, size, strides=strides, name=f"{name}_conv{number}")
-    x = blocks.batch_norm(x, norm, name=f"{name}_norm{number}")
-    return keras.layers.ReLU(name=f"{name}_relu{number}")(x)
 
 
 def _pool(x: KerasTensor, size: int, *, name: str) -> KerasTensor:

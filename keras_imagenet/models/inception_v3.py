@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import keras
 from keras import KerasTensor
@@ -72,79 +72,46 @@ VARIANTS = {
 NORM = {"momentum": 0.9, "epsilon": 1e-3}
 
 
-def build(
-    variant: str | InceptionV3,
-    *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.5,
-    batch_norm: Mapping[str, Any] | None = None,
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features; images of 75 pixels a side or more.
-
-    batch_norm: momentum, epsilon, synchronized.
-    """
-    name, network = blocks.chosen(variant, VARIANTS, "inception_v3")
+def features(images: KerasTensor, network: InceptionV3, *, batch_norm: blocks.Options | None = None) -> KerasTensor:
+    """Maps of the last stage."""
     norm = {**NORM, "scale": network.scale, **(batch_norm or {})}
-    images = blocks.image_input(input_shape, name, minimum=75)
+    convolve = partial(blocks.conv_norm, norm=norm, padding="same", relu=True)
     filters = network.stem
-    x = _convolution(images, (filters[0], 3, 3), norm, strides=2, padding="valid", name="stem", number=1)
-    x = _convolution(x, (filters[1], 3, 3), norm, padding="valid", name="stem", number=2)
-    x = _convolution(x, (filters[2], 3, 3), norm, name="stem", number=3)
+    x = convolve(images, filters[0], 3, 2, padding="valid", name="stem", number=1)
+    x = convolve(x, filters[1], 3, padding="valid", name="stem", number=2)
+    x = convolve(x, filters[2], 3, name="stem", number=3)
     x = keras.layers.MaxPooling2D(3, strides=2, name="stem_pool1")(x)
-    x = _convolution(x, (filters[3], 1, 1), norm, name="stem", number=4)
-    x = _convolution(x, (filters[4], 3, 3), norm, padding="valid", name="stem", number=5)
+    # Not 1, which blocks.convolution pads by 'valid': a saved network says 'same'.
+    x = convolve(x, filters[3], (1, 1), name="stem", number=4)
+    x = convolve(x, filters[4], 3, padding="valid", name="stem", number=5)
     x = keras.layers.MaxPooling2D(3, strides=2, name="stem_pool2")(x)
     for stage, stage_blocks in enumerate(network.stages, start=1):
         for number, block in enumerate(stage_blocks, start=1):
-            x = _block(x, block, norm, network.padded_mean, name=f"stage{stage}_block{number}")
-    return keras.Model(images, blocks.classifier(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+            x = _block(x, block, convolve, network.padded_mean, name=f"stage{stage}_block{number}")
+    return x
 
 
-def _block(x: KerasTensor, block: Block, norm: Mapping[str, Any], padded_mean: bool, *, name: str) -> KerasTensor:
+build = blocks.builder(features, VARIANTS, dropout=0.5, minimum=75)
+
+
+def _block(x: KerasTensor, block: Block, convolve: blocks.Convolve, padded_mean: bool, *, name: str) -> KerasTensor:
     outputs = []
     for number, convolutions in enumerate(block.branches, start=1):
         prefix = f"{name}_branch{number}"
         branch = x
-        for position, convolution in enumerate(convolutions, start=1):
+        for position, (filters, *kernel_size) in enumerate(convolutions, start=1):
             strided = not block.pooled and position == len(convolutions)
             options = {"strides": 2, "padding": "valid"} if strided else {}
-            branch = _convolution(branch, convolution, norm, name=prefix, number=position, **options)
-        fork = (block.forks or {}).get(number, ())
-        first = len(convolutions) + 1
-        ends = [_convolution(branch, end, norm, name=prefix, number=first + i) for i, end in enumerate(fork)]
+            branch = convolve(branch, filters, kernel_size, name=prefix, number=position, **options)
+        fork = enumerate((block.forks or {}).get(number, ()), start=len(convolutions) + 1)
+        ends = [convolve(branch, filters, sides, name=prefix, number=position) for position, (filters, *sides) in fork]
         outputs += ends or [branch]
     if block.pooled:
         pooled = _mean(x, padded_mean, name=f"{name}_pool_mean")
-        outputs.append(_convolution(pooled, (block.pooled, 1, 1), norm, name=f"{name}_pool", number=1))
+        outputs.append(convolve(pooled, block.pooled, (1, 1), name=f"{name}_pool", number=1))
     else:
         outputs.append(keras.layers.MaxPooling2D(3, strides=2, name=f"{name}_pool_max")(x))
     return keras.layers.Concatenate(name=f"{name}_concatenate")(outputs)
-
-
-def _convolution(
-    x: KerasTensor,
-    convolution: Convolution,
-    norm: Mapping[str, Any],
-    *,
-    name: str,
-    number: int,
-    strides: int = 1,
-    padding: str = "same",
-) -> KerasTensor:
-    filters, *kernel_size = convolution
-    x = keras.layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding=padding,
-        use_bias=False,
-        kernel_initializer=blocks.fan_out(),
-        name=f"{name}_conv{number}",
-    )(x)
-    x = blocks.batch_norm(x, norm, name=f"{name}_norm{number}")
-    return keras.layers.ReLU(name=f"{name}_relu{number}")(x)
 
 
 def _mean(x: KerasTensor, padded: bool, *, name: str) -> KerasTensor:

@@ -6,42 +6,12 @@ expands and filters (arXiv:2104.00298, figure 2). x is [batch, height, width, ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 from keras import KerasTensor
 
 from keras_imagenet.models import blocks
-
-
-@dataclass(frozen=True)
-class ConvNorm:
-    """A convolution without bias, its norm and its activation: layers NAME_conv, NAME_norm, NAME_act."""
-
-    norm: Mapping[str, Any]
-    padding: blocks.Padding
-
-    def __call__(
-        self,
-        x: KerasTensor,
-        filters: int | None,
-        kernel_size: int,
-        strides: int = 1,
-        *,
-        name: str,
-        groups: int = 1,
-        activation: str | None = None,
-    ) -> KerasTensor:
-        """filters None: depthwise. activation: as Keras names it, or None for none."""
-        options: dict[str, Any] = {"strides": strides, "padding": self.padding, "name": f"{name}_conv"}
-        if filters is None:
-            x = blocks.depthwise_convolution(x, kernel_size, **options)
-        else:
-            x = blocks.convolution(x, filters, kernel_size, groups=groups, **options)
-        x = blocks.batch_norm(x, self.norm, name=f"{name}_norm")
-        return keras.layers.Activation(activation, name=f"{name}_act")(x) if activation else x
 
 
 @dataclass(frozen=True)
@@ -62,7 +32,7 @@ def round_filters(filters: float, divisor: int = 8, least_share: float = 0.9) ->
 def inverted_residual(
     x: KerasTensor,
     filters: int,
-    convolve: ConvNorm,
+    convolve: blocks.Convolve,
     *,
     name: str,
     expanded: int,
@@ -87,7 +57,7 @@ def inverted_residual(
 def fused_inverted_residual(
     x: KerasTensor,
     filters: int,
-    convolve: ConvNorm,
+    convolve: blocks.Convolve,
     *,
     name: str,
     expanded: int,

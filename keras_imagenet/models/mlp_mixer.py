@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import keras
 from keras import KerasTensor
 
-from keras_imagenet.errors import SettingsError
 from keras_imagenet.models import blocks
 
 
@@ -32,26 +31,12 @@ EPSILON = 1e-6
 WEIGHTS = {"class_name": "GlorotUniform", "config": {}}
 
 
-def build(
-    variant: str | MLPMixer,
-    *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.0,
-    stochastic_depth: float = 0.0,
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features; images whose sides the patch size divides.
+def features(images: KerasTensor, network: MLPMixer, *, stochastic_depth: float = 0.0) -> KerasTensor:
+    """Means of the last block's tokens [batch, width].
 
-    Weights belong to one number of patches: those of one input size do not fit another. stochastic_depth: drop rate of
-    the last block, rising linearly from 0.
+    Weights belong to one number of patches: those of one input size do not fit another.
     """
-    name, network = blocks.chosen(variant, VARIANTS, "mlp_mixer")
     size = network.patch_size
-    images = blocks.image_input(input_shape, name, minimum=size)
-    if any(side % size for side in input_shape[:2]):
-        height, width = input_shape[:2]
-        raise SettingsError(f"data.size: {name} needs sides divisible by {size}, got {height} x {width}")
     x = keras.layers.Conv2D(network.width, size, strides=size, kernel_initializer=WEIGHTS, name="patch_embedding")(
         images
     )
@@ -59,8 +44,10 @@ def build(
     for block, rate in enumerate(blocks.linear_rates(stochastic_depth, network.depth), start=1):
         x = _block(x, network, rate, name=f"block{block}")
     x = _norm(x, name="norm")
-    x = keras.layers.GlobalAveragePooling1D(name="pool", dtype="float32")(x)
-    return keras.Model(images, blocks.logits(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+    return keras.layers.GlobalAveragePooling1D(name="pool", dtype="float32")(x)
+
+
+build = blocks.builder(features, VARIANTS, head=blocks.logits, multiple=lambda network: network.patch_size)
 
 
 def _block(x: KerasTensor, network: MLPMixer, drop_rate: float, *, name: str) -> KerasTensor:

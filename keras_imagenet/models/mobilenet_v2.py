@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-import keras
+from keras import KerasTensor
 
 from keras_imagenet.models import blocks
-from keras_imagenet.models.inverted_residuals import ConvNorm, inverted_residual
+from keras_imagenet.models.inverted_residuals import inverted_residual
 
 
 @dataclass(frozen=True)
@@ -36,27 +35,18 @@ VARIANTS = {
 }
 
 
-def build(
-    variant: str | MobileNetV2,
+def features(
+    images: KerasTensor,
+    network: MobileNetV2,
     *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.2,
     stochastic_depth: float = 0.0,
-    batch_norm: Mapping[str, Any] | None = None,
+    batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "symmetric",
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features; images of any size.
-
-    stochastic_depth: drop rate of the last block, rising linearly from 0. batch_norm: momentum, epsilon, synchronized.
-    keras.applications' weights want padding same and epsilon 1e-3.
-    """
-    name, network = blocks.chosen(variant, VARIANTS, "mobilenet_v2")
-    convolve = ConvNorm({**blocks.TORCH_NORM, **(batch_norm or {})}, padding)
+) -> KerasTensor:
+    """Maps of the head's convolution. keras.applications' weights want padding same and epsilon 1e-3."""
+    convolve = partial(blocks.conv_norm, norm={**blocks.TORCH_NORM, **(batch_norm or {})}, padding=padding)
     rates = iter(blocks.linear_rates(stochastic_depth, sum(depth for *_, depth, _ in network.stages)))
 
-    images = blocks.image_input(input_shape, name)
     x = convolve(images, network.stem, 3, 2, activation="relu6", name="stem")
     for stage, (expansion, filters, depth, strides) in enumerate(network.stages, start=1):
         for block in range(1, depth + 1):
@@ -71,5 +61,7 @@ def build(
                 drop_rate=next(rates),
                 name=f"stage{stage}_block{block}",
             )
-    x = convolve(x, network.head, 1, activation="relu6", name="head")
-    return keras.Model(images, blocks.classifier(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+    return convolve(x, network.head, 1, activation="relu6", name="head")
+
+
+build = blocks.builder(features, VARIANTS, dropout=0.2)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import keras
+from keras import KerasTensor
 
 from keras_imagenet.models import blocks
-from keras_imagenet.models.inverted_residuals import ConvNorm, SqueezeExcite, inverted_residual, round_filters
+from keras_imagenet.models.inverted_residuals import SqueezeExcite, inverted_residual, round_filters
 
 
 @dataclass(frozen=True)
@@ -65,27 +65,18 @@ VARIANTS = {
 }
 
 
-def build(
-    variant: str | MobileNetV3,
+def features(
+    images: KerasTensor,
+    network: MobileNetV3,
     *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.2,
     stochastic_depth: float = 0.0,
-    batch_norm: Mapping[str, Any] | None = None,
+    batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "symmetric",
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, the layer after pooling; images of any size.
-
-    stochastic_depth: drop rate of the last block, rising linearly from 0. batch_norm: momentum, epsilon, synchronized.
-    keras.applications' weights want padding same.
-    """
-    name, network = blocks.chosen(variant, VARIANTS, "mobilenet_v3")
-    convolve = ConvNorm({**NORM, **(batch_norm or {})}, padding)
+) -> KerasTensor:
+    """The layer after pooling [batch, head]. keras.applications' weights want padding same."""
+    convolve = partial(blocks.conv_norm, norm={**NORM, **(batch_norm or {})}, padding=padding)
     rates = iter(blocks.linear_rates(stochastic_depth, sum(map(len, network.stages))))
 
-    images = blocks.image_input(input_shape, name)
     x = convolve(images, network.stem, 3, 2, activation=SWISH, name="stem")
     for stage, rows in enumerate(network.stages, start=1):
         for number, block in enumerate(rows, start=1):
@@ -105,5 +96,7 @@ def build(
     x = convolve(x, network.last, 1, activation=SWISH, name="last")
     x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
     x = keras.layers.Dense(network.head, name="head")(x)
-    x = keras.layers.Activation(SWISH, name="pool", dtype="float32")(x)
-    return keras.Model(images, blocks.logits(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+    return keras.layers.Activation(SWISH, name="pool", dtype="float32")(x)
+
+
+build = blocks.builder(features, VARIANTS, head=blocks.logits, dropout=0.2)

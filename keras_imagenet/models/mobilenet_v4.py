@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import keras
 from keras import KerasTensor
 
 from keras_imagenet.models import blocks
-from keras_imagenet.models.inverted_residuals import ConvNorm, fused_inverted_residual, residual, round_filters
+from keras_imagenet.models.inverted_residuals import fused_inverted_residual, residual, round_filters
 
 
 @dataclass(frozen=True)
@@ -104,37 +103,31 @@ VARIANTS = {
 }
 
 
-def build(
-    variant: str | MobileNetV4,
+def features(
+    images: KerasTensor,
+    network: MobileNetV4,
     *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.2,
     stochastic_depth: float = 0.0,
-    batch_norm: Mapping[str, Any] | None = None,
+    batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "symmetric",
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, the layer after pooling; images of any size.
-
-    stochastic_depth: drop rate of the last block, rising linearly from 0. batch_norm: momentum, epsilon, synchronized.
-    """
-    name, network = blocks.chosen(variant, VARIANTS, "mobilenet_v4")
-    convolve = ConvNorm({**blocks.TORCH_NORM, **(batch_norm or {})}, padding)
+) -> KerasTensor:
+    """The layer after pooling [batch, head]."""
+    convolve = partial(blocks.conv_norm, norm={**blocks.TORCH_NORM, **(batch_norm or {})}, padding=padding)
     rates = iter(blocks.linear_rates(stochastic_depth, sum(map(len, network.stages))))
 
-    images = blocks.image_input(input_shape, name)
     x = convolve(images, network.stem, 3, 2, activation="relu", name="stem")
     for stage, rows in enumerate(network.stages, start=1):
         for number, block in enumerate(rows, start=1):
             x = _block(x, block, convolve, next(rates), name=f"stage{stage}_block{number}")
     x = keras.layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
     x = convolve(x, network.head, 1, activation="relu", name="head")
-    x = keras.layers.Flatten(name="pool", dtype="float32")(x)
-    return keras.Model(images, blocks.logits(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+    return keras.layers.Flatten(name="pool", dtype="float32")(x)
 
 
-def _block(x: KerasTensor, block: Block, convolve: ConvNorm, drop_rate: float, *, name: str) -> KerasTensor:
+build = blocks.builder(features, VARIANTS, head=blocks.logits, dropout=0.2)
+
+
+def _block(x: KerasTensor, block: Block, convolve: blocks.Convolve, drop_rate: float, *, name: str) -> KerasTensor:
     if isinstance(block, Conv):
         return convolve(x, block.filters, block.kernel_size, block.strides, activation="relu", name=name)
     if isinstance(block, Fused):
@@ -152,7 +145,9 @@ def _block(x: KerasTensor, block: Block, convolve: ConvNorm, drop_rate: float, *
     return _universal(x, block, convolve, drop_rate, name=name)
 
 
-def _universal(x: KerasTensor, block: Universal, convolve: ConvNorm, drop_rate: float, *, name: str) -> KerasTensor:
+def _universal(
+    x: KerasTensor, block: Universal, convolve: blocks.Convolve, drop_rate: float, *, name: str
+) -> KerasTensor:
     inputs = x
     if block.start:
         x = convolve(x, None, block.start, 1 if block.middle else block.strides, name=f"{name}_start")

@@ -6,9 +6,17 @@ family is a module beside this one, imported when one of its networks is built. 
 - `VARIANTS: dict[str, V]`: what distinguishes the family's networks, as data; V is a frozen dataclass or a tuple;
 - `build(variant: str | V, *, input_shape, classes, **options) -> keras.Model`: `variant` is a key of VARIANTS or a V,
   input_shape (height, width, channels), classes the number of logits or 0 for pooled features [batch, features].
-  Options are keyword arguments with defaults (dropout, stochastic_depth, batch_norm, ...); an option that the family
-  lacks is not in its signature. What a variant prescribes itself (a dropout rate, an epsilon) stands in the variant,
-  and the option's default None means: the variant's own.
+  `blocks.builder` makes it of a function from images and a V to features; alexnet and vgg, whose dropout acts between
+  hidden layers, write it in full.
+
+Options are keyword arguments with defaults; an option that the family lacks is not in its signature. What a variant
+prescribes itself (a dropout rate, an epsilon) stands in the variant, and the option's default None means: the
+variant's own. An option of one name means the same everywhere:
+- dropout: rate before the last layer; AlexNet and VGG have it between hidden layers, too;
+- head_bias: what the last biases start at (blocks.logits);
+- stochastic_depth: drop rate of the last block, rising linearly from 0 at the first;
+- batch_norm: momentum, epsilon and synchronized, over the family's own values;
+- padding: how a convolution with a stride pads (blocks.convolution).
 
 The network is a flat functional graph of built-in layers. Its input `images` is float [batch, height, width,
 channels], normalised; its output float32 logits or features. The weights of the head are the layer `logits`, fresh

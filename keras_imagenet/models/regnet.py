@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
-from typing import Any
 
 import keras
 from keras import KerasTensor
 
 from keras_imagenet.models import blocks
-from keras_imagenet.models.inverted_residuals import ConvNorm, round_filters
+from keras_imagenet.models.inverted_residuals import round_filters
 
 
 @dataclass(frozen=True)
@@ -49,28 +48,19 @@ VARIANTS = {
 }
 
 
-def build(
-    variant: str | RegNet,
+def features(
+    images: KerasTensor,
+    network: RegNet,
     *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.0,
     stochastic_depth: float = 0.0,
     zero_last_norm: bool = False,
-    batch_norm: Mapping[str, Any] | None = None,
+    batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "symmetric",
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features; images of any size.
-
-    stochastic_depth: drop rate of the last block, rising linearly from 0. zero_last_norm: each block starts as the
-    identity. batch_norm: momentum, epsilon, synchronized.
-    """
-    name, network = blocks.chosen(variant, VARIANTS, "regnet")
-    convolve = ConvNorm({**blocks.TORCH_NORM, **(batch_norm or {})}, padding)
+) -> KerasTensor:
+    """Maps of the last stage. zero_last_norm: each block starts as the identity."""
+    convolve = partial(blocks.conv_norm, norm={**blocks.TORCH_NORM, **(batch_norm or {})}, padding=padding)
     rates = iter(blocks.linear_rates(stochastic_depth, network.depth))
 
-    images = blocks.image_input(input_shape, name)
     x = convolve(images, network.stem, 3, 2, activation="relu", name="stem")
     for stage, (width, group_width, depth) in enumerate(_stages(network), start=1):
         for block in range(1, depth + 1):
@@ -84,7 +74,10 @@ def build(
             x = blocks.stochastic_depth(x, next(rates), name=f"{prefix}_drop")
             x = keras.layers.Add(name=f"{prefix}_add")([x, shortcut])
             x = keras.layers.ReLU(name=f"{prefix}_out")(x)
-    return keras.Model(images, blocks.classifier(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+    return x
+
+
+build = blocks.builder(features, VARIANTS)
 
 
 def _bottleneck(
@@ -93,7 +86,7 @@ def _bottleneck(
     groups: int,
     strides: int,
     squeezed: int,
-    convolve: ConvNorm,
+    convolve: blocks.Convolve,
     zero_last_norm: bool,
     *,
     name: str,
@@ -102,8 +95,7 @@ def _bottleneck(
     x = convolve(x, width, 3, strides, groups=groups, activation="relu", name=f"{name}_grouped")
     if squeezed:
         x = blocks.squeeze_excite(x, squeezed, name=f"{name}_se")
-    x = blocks.convolution(x, width, 1, name=f"{name}_last_conv")
-    return blocks.batch_norm(x, convolve.norm, zero_scale=zero_last_norm, name=f"{name}_last_norm")
+    return convolve(x, width, 1, zero_scale=zero_last_norm, name=f"{name}_last")
 
 
 def _stages(network: RegNet) -> list[tuple[int, int, int]]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import partial
+from typing import Literal
 
 import keras
 from keras import KerasTensor
@@ -77,89 +78,50 @@ VARIANTS = {
 }
 
 
-def build(
-    variant: str | ResNet,
+def features(
+    images: KerasTensor,
+    network: ResNet,
     *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.0,
     stochastic_depth: float = 0.0,
     squeeze_excite: int | None = None,
     zero_last_norm: bool = False,
-    batch_norm: Mapping[str, Any] | None = None,
+    batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "symmetric",
     blur_pool: bool = False,
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features; images of any size.
+) -> KerasTensor:
+    """Maps of the last stage.
 
-    stochastic_depth: drop rate of the last block, rising linearly from 0. squeeze_excite: as in the variant, 0 for
-    none. zero_last_norm: each block starts as the identity (arXiv:1706.02677, section 5.1). batch_norm: momentum,
-    epsilon, synchronized. blur_pool: a binomial filter before every strided convolution but the stem's first, as in
-    FFCV's recipes.
+    squeeze_excite: as in the variant, 0 for none. zero_last_norm: each block starts as the identity
+    (arXiv:1706.02677, section 5.1). blur_pool: a binomial filter before every strided convolution but the stem's
+    first, as in FFCV's recipes.
     """
-    name, network = blocks.chosen(variant, VARIANTS, "resnet")
     reduction = network.squeeze_excite if squeeze_excite is None else squeeze_excite
-    convolve = _Convolve(network.use_bias, {**network.norm, **(batch_norm or {})}, padding, blur_pool)
+    norm = {**network.norm, **(batch_norm or {})}
+    convolve = partial(blocks.conv_norm, norm=norm, use_bias=network.use_bias, padding=padding, blurred=blur_pool)
     rates = iter(blocks.linear_rates(stochastic_depth, sum(network.depths)))
 
-    images = blocks.image_input(input_shape, name)
-    x = _stem(images, network, convolve)
+    x = _stem(images, network, convolve, padding, blur_pool)
     for stage, depth in enumerate(network.depths, start=1):
         filters = network.width * 2 ** (stage - 1)
         for block in range(1, depth + 1):
             strides = 2 if stage > 1 and block == 1 else 1
             prefix = f"stage{stage}_block{block}"
             shortcut = _shortcut(x, filters, strides, network, convolve, name=f"{prefix}_shortcut")
-            branch = _bottleneck if network.bottleneck else _basic
-            x = branch(x, filters, strides, network, convolve, zero_last_norm, name=prefix)
+            x = _branch(x, filters, strides, network, convolve, zero_last_norm, name=prefix)
             if reduction:
                 x = blocks.squeeze_excite(x, x.shape[-1] // reduction, name=f"{prefix}_se")
             x = blocks.stochastic_depth(x, next(rates), name=f"{prefix}_drop")
             x = keras.layers.Add(name=f"{prefix}_add")([x, shortcut])
             x = keras.layers.ReLU(name=f"{prefix}_out")(x)
-    return keras.Model(images, blocks.classifier(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+    return x
 
 
-@dataclass(frozen=True)
-class _Convolve:
-    """A convolution and its norm: `prefix_convN`, `prefix_normN`."""
-
-    use_bias: bool
-    norm: Mapping[str, Any]
-    padding: blocks.Padding
-    blur_pool: bool
-
-    def __call__(
-        self,
-        x: KerasTensor,
-        filters: int,
-        kernel_size: int,
-        strides: int = 1,
-        groups: int = 1,
-        *,
-        prefix: str,
-        number: int | str = "",
-        zero_scale: bool = False,
-        blurred: bool = True,
-    ) -> KerasTensor:
-        conv = f"{prefix}_conv{number}"
-        if strides > 1 and self.blur_pool and blurred:
-            x = blocks.blur(x, name=f"{conv}_blur")
-        x = blocks.convolution(
-            x,
-            filters,
-            kernel_size,
-            strides=strides,
-            groups=groups,
-            use_bias=self.use_bias,
-            padding=self.padding,
-            name=conv,
-        )
-        return blocks.batch_norm(x, self.norm, zero_scale=zero_scale, name=f"{prefix}_norm{number}")
+build = blocks.builder(features, VARIANTS)
 
 
-def _stem(x: KerasTensor, network: ResNet, convolve: _Convolve) -> KerasTensor:
+def _stem(
+    x: KerasTensor, network: ResNet, convolve: blocks.Convolve, padding: blocks.Padding, blur_pool: bool
+) -> KerasTensor:
     width = network.width
     # Kernel size, filters and stride of each convolution.
     convolutions = {
@@ -170,13 +132,13 @@ def _stem(x: KerasTensor, network: ResNet, convolve: _Convolve) -> KerasTensor:
     }[network.stem]
     for number, (kernel_size, filters, strides) in enumerate(convolutions, start=1):
         suffix = number if len(convolutions) > 1 else ""
-        x = convolve(x, filters, kernel_size, strides, prefix="stem", number=suffix, blurred=number > 1)
-        x = keras.layers.ReLU(name=f"stem_relu{suffix}")(x)
-    return blocks.max_pool(x, padding=convolve.padding, name="stem_pool") if network.stem in ("7x7", "deep") else x
+        blurred = blur_pool and number > 1
+        x = convolve(x, filters, kernel_size, strides, blurred=blurred, relu=True, name="stem", number=suffix)
+    return blocks.max_pool(x, padding=padding, name="stem_pool") if network.stem in ("7x7", "deep") else x
 
 
 def _shortcut(
-    x: KerasTensor, filters: int, strides: int, network: ResNet, convolve: _Convolve, *, name: str
+    x: KerasTensor, filters: int, strides: int, network: ResNet, convolve: blocks.Convolve, *, name: str
 ) -> KerasTensor:
     filters = 4 * filters if network.bottleneck else filters
     if strides == 1 and x.shape[-1] == filters:
@@ -190,24 +152,24 @@ def _shortcut(
         # 'same' leaves padding out of the mean, so an odd last row keeps its own.
         x = keras.layers.AveragePooling2D(2, padding="same", name=f"{name}_mean")(x)
         strides = 1
-    return convolve(x, filters, 1, strides, prefix=name)
+    return convolve(x, filters, 1, strides, name=name)
 
 
-def _basic(
-    x: KerasTensor, filters: int, strides: int, network: ResNet, convolve: _Convolve, zero_last_norm: bool, *, name: str
+def _branch(
+    x: KerasTensor,
+    filters: int,
+    strides: int,
+    network: ResNet,
+    convolve: blocks.Convolve,
+    zero_last_norm: bool,
+    *,
+    name: str,
 ) -> KerasTensor:
-    x = convolve(x, filters, 3, strides, prefix=name, number=1)
-    x = keras.layers.ReLU(name=f"{name}_relu1")(x)
-    return convolve(x, filters, 3, prefix=name, number=2, zero_scale=zero_last_norm)
-
-
-def _bottleneck(
-    x: KerasTensor, filters: int, strides: int, network: ResNet, convolve: _Convolve, zero_last_norm: bool, *, name: str
-) -> KerasTensor:
+    if not network.bottleneck:
+        x = convolve(x, filters, 3, strides, relu=True, name=name, number=1)
+        return convolve(x, filters, 3, zero_scale=zero_last_norm, name=name, number=2)
     width = filters * network.width_per_group // 64 * network.groups
     first, second = (strides, 1) if network.stride_first else (1, strides)
-    x = convolve(x, width, 1, first, prefix=name, number=1)
-    x = keras.layers.ReLU(name=f"{name}_relu1")(x)
-    x = convolve(x, width, 3, second, network.groups, prefix=name, number=2)
-    x = keras.layers.ReLU(name=f"{name}_relu2")(x)
-    return convolve(x, 4 * filters, 1, prefix=name, number=3, zero_scale=zero_last_norm)
+    x = convolve(x, width, 1, first, relu=True, name=name, number=1)
+    x = convolve(x, width, 3, second, groups=network.groups, relu=True, name=name, number=2)
+    return convolve(x, 4 * filters, 1, zero_scale=zero_last_norm, name=name, number=3)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 from keras import KerasTensor
@@ -52,26 +52,18 @@ VARIANTS = {
 }
 
 
-def build(
-    variant: str | ResNetV2,
+def features(
+    images: KerasTensor,
+    network: ResNetV2,
     *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.0,
     stochastic_depth: float = 0.0,
-    batch_norm: Mapping[str, Any] | None = None,
+    batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "symmetric",
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features; images of any size.
-
-    stochastic_depth: drop rate of the last block, rising linearly from 0. batch_norm: momentum, epsilon, synchronized.
-    """
-    name, network = blocks.chosen(variant, VARIANTS, "resnet_v2")
+) -> KerasTensor:
+    """Maps of the last stage, after a norm and ReLU."""
     norm = {**network.norm, **(batch_norm or {})}
     rates = iter(blocks.linear_rates(stochastic_depth, sum(network.depths)))
 
-    images = blocks.image_input(input_shape, name)
     x = _stem(images, network, padding)
     for stage, depth in enumerate(network.depths, start=1):
         filters = network.width * 2 ** (stage - 1)
@@ -88,8 +80,10 @@ def build(
                 rate=next(rates),
                 name=f"stage{stage}_block{block}",
             )
-    x = _norm_relu(x, norm, name="head_norm")
-    return keras.Model(images, blocks.classifier(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+    return blocks.norm_relu(x, norm, name="head")
+
+
+build = blocks.builder(features, VARIANTS)
 
 
 def _stem(x: KerasTensor, network: ResNetV2, padding: blocks.Padding) -> KerasTensor:
@@ -113,7 +107,7 @@ def _block(
     filters: int,
     strides: int,
     network: ResNetV2,
-    norm: Mapping[str, Any],
+    norm: blocks.Options,
     padding: blocks.Padding,
     *,
     first: bool,
@@ -122,25 +116,20 @@ def _block(
 ) -> KerasTensor:
     out = 4 * filters if network.bottleneck else filters
     use_bias = network.use_bias
-    active = _norm_relu(x, norm, name=f"{name}_norm1")
+    active = blocks.norm_relu(x, norm, name=name, number=1)
     if x.shape[-1] != out or (first and strides > 1):
         x = blocks.convolution(active, out, 1, strides=strides, use_bias=use_bias, name=f"{name}_shortcut_conv")
     elif strides > 1:
         x = keras.layers.MaxPooling2D(1, strides=strides, name=f"{name}_subsample")(x)
     if network.bottleneck:
         branch = blocks.convolution(active, filters, 1, name=f"{name}_conv1")
-        branch = _norm_relu(branch, norm, name=f"{name}_norm2")
+        branch = blocks.norm_relu(branch, norm, name=name, number=2)
         branch = blocks.convolution(branch, filters, 3, strides=strides, padding=padding, name=f"{name}_conv2")
-        branch = _norm_relu(branch, norm, name=f"{name}_norm3")
+        branch = blocks.norm_relu(branch, norm, name=name, number=3)
         branch = blocks.convolution(branch, out, 1, use_bias=use_bias, name=f"{name}_conv3")
     else:
         branch = blocks.convolution(active, filters, 3, strides=strides, padding=padding, name=f"{name}_conv1")
-        branch = _norm_relu(branch, norm, name=f"{name}_norm2")
+        branch = blocks.norm_relu(branch, norm, name=name, number=2)
         branch = blocks.convolution(branch, out, 3, use_bias=use_bias, name=f"{name}_conv2")
     branch = blocks.stochastic_depth(branch, rate, name=f"{name}_drop")
     return keras.layers.Add(name=f"{name}_add")([branch, x])
-
-
-def _norm_relu(x: KerasTensor, norm: Mapping[str, Any], *, name: str) -> KerasTensor:
-    x = blocks.batch_norm(x, norm, name=name)
-    return keras.layers.ReLU(name=name.replace("norm", "relu"))(x)

@@ -28,24 +28,20 @@ VARIANTS = {
 }
 
 
-def build(
-    variant: str | SqueezeNet,
-    *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.5,
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes], which are not negative, or, for 0 classes, features; images of 17 pixels or more."""
-    name, network = blocks.chosen(variant, VARIANTS, "squeezenet")
-    images = blocks.image_input(input_shape, name, minimum=17)
+def features(images: KerasTensor, network: SqueezeNet) -> KerasTensor:
+    """Maps of the last fire module."""
     x = keras.layers.Conv2D(network.stem_width, 3, strides=2, activation="relu", name="stem_conv")(images)
     for stage, fires in enumerate(network.stages, start=1):
         x = _pool(x, name=f"stage{stage}_pool")
         for index, (squeezed, expanded) in enumerate(fires, start=1):
             x = _fire(x, squeezed, expanded, name=f"stage{stage}_fire{index}")
+    return x
+
+
+def _head(x: KerasTensor, classes: int, *, dropout: float, head_bias: float) -> KerasTensor:
+    """Logits, which are not negative, at each position, and then their mean; for 0 classes the mean of x."""
     if not classes:
-        return keras.Model(images, blocks.classifier(x, 0), name=name)
+        return blocks.classifier(x, 0)
     x = keras.layers.Dropout(dropout, name="head_dropout")(x)
     x = keras.layers.Conv2D(
         classes,
@@ -56,8 +52,10 @@ def build(
         name="logits",
         dtype="float32",
     )(x)
-    x = keras.layers.GlobalAveragePooling2D(name="logits_mean", dtype="float32")(x)
-    return keras.Model(images, x, name=name)
+    return keras.layers.GlobalAveragePooling2D(name="logits_mean", dtype="float32")(x)
+
+
+build = blocks.builder(features, VARIANTS, head=_head, dropout=0.5, minimum=17)
 
 
 def _pool(x: KerasTensor, *, name: str) -> KerasTensor:

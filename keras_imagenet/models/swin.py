@@ -35,26 +35,15 @@ MASKED = -100.0
 WEIGHTS = {"class_name": "TruncatedNormal", "config": {"mean": 0.0, "stddev": 0.02}}
 
 
-def build(
-    variant: str | Swin,
-    *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.0,
-    stochastic_depth: float | None = None,
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features; images of 4 pixels a side or more.
+def features(images: KerasTensor, network: Swin, *, stochastic_depth: float | None = None) -> KerasTensor:
+    """Maps of the last stage, after a norm.
 
     Where windows do not fit a map, it is filled up with zeros after the norm and then shifted, as in torchvision (timm
-    shifts first; at the published sizes windows fit). stochastic_depth: drop rate of the last block, rising linearly
-    from 0; the variant's own if None.
+    shifts first; at the published sizes windows fit).
     """
-    name, network = blocks.chosen(variant, VARIANTS, "swin")
     final = network.stochastic_depth if stochastic_depth is None else stochastic_depth
     rates = iter(blocks.linear_rates(final, sum(network.depths)))
 
-    images = blocks.image_input(input_shape, name, minimum=PATCH_SIZE)
     one = keras.ops.max(parameters.ones(images), axis=0, keepdims=True)  # [1, 1]: what holds for all images
     x = keras.layers.Conv2D(
         network.width, PATCH_SIZE, strides=PATCH_SIZE, kernel_initializer=WEIGHTS, name="patch_embedding"
@@ -66,8 +55,10 @@ def build(
         for block in range(1, depth + 1):
             shift = 0 if block % 2 else network.window // 2
             x = _block(x, one, heads, network.window, shift, next(rates), name=f"stage{stage}_block{block}")
-    x = _norm(x, name="norm")
-    return keras.Model(images, blocks.classifier(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+    return _norm(x, name="norm")
+
+
+build = blocks.builder(features, VARIANTS, minimum=PATCH_SIZE)
 
 
 def _block(

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import keras
 from keras import KerasTensor
 
-from keras_imagenet.errors import SettingsError
 from keras_imagenet.models import blocks, parameters
 
 
@@ -49,28 +48,14 @@ WEIGHTS = {"class_name": "GlorotUniform", "config": {}}
 POSITIONS = {"class_name": "TruncatedNormal", "config": {"mean": 0.0, "stddev": 0.02}}
 
 
-def build(
-    variant: str | ViT,
-    *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.0,
-    stochastic_depth: float = 0.0,
-    layer_scale: float | None = None,
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features; images whose sides the patch size divides.
+def features(
+    images: KerasTensor, network: ViT, *, stochastic_depth: float = 0.0, layer_scale: float | None = None
+) -> list[KerasTensor]:
+    """A feature [batch, width] for each head: one or, distilled, two.
 
-    stochastic_depth: drop rate of the last block, rising linearly from 0. layer_scale: what factors on residual
-    branches start at; None for no factors.
+    layer_scale: what factors on residual branches start at; None for no factors.
     """
-    name, network = blocks.chosen(variant, VARIANTS, "vit")
     patch_size = network.patch_size
-    images = blocks.image_input(input_shape, name, minimum=patch_size)
-    if any(side % patch_size for side in input_shape[:2]):
-        height, width = input_shape[:2]
-        raise SettingsError(f"data.size: {name} needs sides divisible by {patch_size}, got {height} x {width}")
-
     ones = parameters.ones(images)
     x = keras.layers.Conv2D(
         network.width, patch_size, strides=patch_size, kernel_initializer=WEIGHTS, name="patch_embedding"
@@ -83,26 +68,27 @@ def build(
     if network.plain:
         x = keras.layers.GlobalAveragePooling1D(name="mean")(x)
         x = keras.layers.Dense(network.width, kernel_initializer=WEIGHTS, name="head")(x)
-        x = keras.layers.Activation("tanh", name="pool", dtype="float32")(x)
-    elif network.distilled:
-        return keras.Model(images, _two_heads(x, classes, dropout=dropout, head_bias=head_bias), name=name)
-    else:
-        x = keras.layers.Activation("linear", name="pool", dtype="float32")(x[:, 0])
-    outputs = blocks.logits(x, classes, dropout=dropout, head_bias=head_bias)
-    return keras.Model(images, outputs, name=name)
+        return [keras.layers.Activation("tanh", name="pool", dtype="float32")(x)]
+    names = ("class_feature", "distillation_feature") if network.distilled else ("pool",)
+    return [
+        keras.layers.Activation("linear", name=name, dtype="float32")(x[:, token]) for token, name in enumerate(names)
+    ]
 
 
-def _two_heads(x: KerasTensor, classes: int, *, dropout: float, head_bias: float) -> KerasTensor:
-    """The mean of the class token's logits and the distillation token's; for 0 classes of the tokens themselves."""
-    first, second = (
-        keras.layers.Activation("linear", name=name, dtype="float32")(x[:, index])
-        for index, name in enumerate(("class_feature", "distillation_feature"))
-    )
+def _head(pooled: list[KerasTensor], classes: int, **options: float) -> KerasTensor:
+    """Logits of the feature or, of two, the mean of their logits; for 0 classes the feature or their mean."""
+    if len(pooled) == 1:
+        return blocks.logits(pooled[0], classes, **options)
     if not classes:
-        return keras.layers.Average(name="pool", dtype="float32")([first, second])
-    options = {"dropout": dropout, "head_bias": head_bias}
-    heads = [blocks.logits(first, classes, **options), blocks.logits(second, classes, suffix="_distilled", **options)]
+        return keras.layers.Average(name="pool", dtype="float32")(pooled)
+    heads = [
+        blocks.logits(x, classes, suffix=suffix, **options)
+        for x, suffix in zip(pooled, ("", "_distilled"), strict=True)
+    ]
     return keras.layers.Average(name="mean_logits", dtype="float32")(heads)
+
+
+build = blocks.builder(features, VARIANTS, head=_head, multiple=lambda network: network.patch_size)
 
 
 def _block(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 from keras import KerasTensor
@@ -33,47 +31,29 @@ VARIANTS = {
 NORM = {"momentum": 0.99, "epsilon": 1e-3}
 
 
-def build(
-    variant: str | Xception,
-    *,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    dropout: float = 0.5,
-    batch_norm: Mapping[str, Any] | None = None,
-    head_bias: float = 0.0,
-) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features; images of 7 pixels a side or more.
-
-    batch_norm: momentum, epsilon, synchronized.
-    """
-    name, network = blocks.chosen(variant, VARIANTS, "xception")
+def features(images: KerasTensor, network: Xception, *, batch_norm: blocks.Options | None = None) -> KerasTensor:
+    """Maps of the last separable convolution."""
     norm = {**NORM, **(batch_norm or {})}
-    x = images = blocks.image_input(input_shape, name, minimum=7)
+    x = images
     for number, filters in enumerate(network.stem, start=1):
-        convolution = keras.layers.Conv2D(
-            filters,
-            3,
-            strides=2 if number == 1 else 1,
-            use_bias=False,
-            kernel_initializer=blocks.fan_out(),
-            name=f"stem_conv{number}",
-        )
-        x = blocks.batch_norm(convolution(x), norm, name=f"stem_norm{number}")
-        x = keras.layers.ReLU(name=f"stem_relu{number}")(x)
+        strides = 2 if number == 1 else 1
+        x = blocks.conv_norm(x, filters, 3, strides, norm=norm, padding="valid", relu=True, name="stem", number=number)
     for number, widths in enumerate(network.blocks, start=1):
         x = _block(x, widths, norm, active=number == 1, name=f"block{number}")
     for number, filters in enumerate(network.head, start=1):
         x = _separable(x, filters, norm, name="head", number=number)
         x = keras.layers.ReLU(name=f"head_relu{number}")(x)
-    return keras.Model(images, blocks.classifier(x, classes, dropout=dropout, head_bias=head_bias), name=name)
+    return x
 
 
-def _block(x: KerasTensor, widths: tuple[int, ...], norm: Mapping[str, Any], active: bool, *, name: str) -> KerasTensor:
+build = blocks.builder(features, VARIANTS, dropout=0.5, minimum=7)
+
+
+def _block(x: KerasTensor, widths: tuple[int, ...], norm: blocks.Options, active: bool, *, name: str) -> KerasTensor:
     """A ReLU goes before each separable convolution, but for the first where x is `active`: one came before."""
     shortcut, halved = x, x.shape[-1] != widths[-1]
     if halved:
-        shortcut = blocks.convolution(x, widths[-1], 1, strides=2, name=f"{name}_shortcut_conv")
-        shortcut = blocks.batch_norm(shortcut, norm, name=f"{name}_shortcut_norm")
+        shortcut = blocks.conv_norm(x, widths[-1], 1, 2, norm=norm, name=f"{name}_shortcut")
     for number, filters in enumerate(widths, start=1):
         if number > 1 or not active:
             x = keras.layers.ReLU(name=f"{name}_relu{number}")(x)
@@ -83,7 +63,7 @@ def _block(x: KerasTensor, widths: tuple[int, ...], norm: Mapping[str, Any], act
     return keras.layers.Add(name=f"{name}_add")([x, shortcut])
 
 
-def _separable(x: KerasTensor, filters: int, norm: Mapping[str, Any], *, name: str, number: int) -> KerasTensor:
+def _separable(x: KerasTensor, filters: int, norm: blocks.Options, *, name: str, number: int) -> KerasTensor:
     x = keras.layers.SeparableConv2D(
         filters,
         3,

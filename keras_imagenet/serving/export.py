@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_imagenet import files
 from keras_imagenet.data import images
 from keras_imagenet.data.images.normalise import normalise
-from keras_imagenet.errors import KerasImagenetError, SettingsError
+from keras_imagenet.errors import DataError, KerasImagenetError, SettingsError
 from keras_imagenet.preset import Preset
 
 
@@ -57,11 +57,16 @@ class ServedClassifier(tf.Module):
         return {"classes": tf.gather(self.class_names, labels), "probabilities": probabilities, "labels": labels}
 
 
-def export(network: keras.Model, preset: Preset, classes: Sequence[str], directory: Path) -> Path:
-    """Write directory/N, N one above the highest there, as TF Serving expects; return it.
+def export(network: keras.Model, preset: Preset, classes: Sequence[str], directory: Path) -> tuple[Path, float]:
+    """Write directory/N, N one above the highest there, as TF Serving expects; return it, and how far its answers are off.
 
-    The version appears by rename, whole. Raises SettingsError where the directory cannot be written.
+    The version appears by rename, after a new process has loaded it and answered as the network does: the largest
+    difference of a probability is at most 1e-4, and names belong to their probabilities. Raises DataError where there are
+    not as many classes as answers, SettingsError where the directory cannot be written, KerasImagenetError where the
+    answers differ.
     """
+    if len(classes) != network.output_shape[-1]:
+        raise DataError(f"the network tells {network.output_shape[-1]} classes apart, and {len(classes)} are named")
     served = ServedClassifier(network, preset, classes)
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -71,33 +76,44 @@ def export(network: keras.Model, preset: Preset, classes: Sequence[str], directo
         signatures = {"serving_default": served.image_bytes, "images": served.images}
         with files.appearing_folder(target) as part:
             tf.saved_model.save(served, str(part), signatures=signatures)
+            difference = _difference(network, preset, classes, part)
     except OSError as error:
         raise SettingsError(f"--output {directory}: cannot be written: {error.strerror}") from error
-    return target
+    return target, difference
 
 
-def compare(network: keras.Model, preset: Preset, version: Path) -> float:
-    """Largest difference of probabilities between a network and its SavedModel, which a new process with TensorFlow alone loads.
+def _difference(network: keras.Model, preset: Preset, classes: Sequence[str], saved_model: Path) -> float:
+    """The largest difference of a probability between a network and its SavedModel, asked in a new process.
 
-    Both see one photograph-like JPEG, larger than the network's input. Raises KerasImagenetError above 1e-4.
+    Both see one photograph-like JPEG, larger than the network's input.
     """
     height, width = (side * 3 // 2 + 7 for side in preset.size)
     waves = np.sin(np.linspace(0, 9, height)[:, None, None] + np.linspace(0, 7, width)[None, :, None] + np.arange(3))
     encoded = tf.io.encode_jpeg(np.uint8(127.5 + 120 * waves)).numpy()
     crops = images.evaluation_crops([tf.constant(encoded)], preset)
-    logits = network(normalise(crops, preset), training=False)
-    ours = np.sort(tf.nn.softmax(logits).numpy()[0])[::-1]
-    answer = json.loads(
-        subprocess.run(
-            [sys.executable, "-c", _ASK, str(version)], input=encoded, capture_output=True, check=True
-        ).stdout
-    )
-    difference = float(np.max(np.abs(ours[: len(answer)] - np.array(answer))))
-    if not difference <= 1e-4:
+    ours = tf.nn.softmax(network(normalise(crops, preset), training=False)).numpy()[0]
+    answer = _asked(saved_model, encoded)
+    theirs = np.array(answer["probabilities"])
+    # By label, and by rank: a model that answers with others' probabilities, or leaves the largest out, differs too.
+    by_label = np.abs(ours[answer["labels"]] - theirs)
+    by_rank = np.abs(np.sort(ours)[::-1][: len(theirs)] - theirs)
+    difference = float(np.max([by_label, by_rank]))
+    names = [classes[label] for label in answer["labels"]]
+    if not difference <= 1e-4 or names != answer["classes"]:
         raise KerasImagenetError(
-            f"{version}: answers differently from the network it was made of, by {difference:g}; do not serve it"
+            f"the SavedModel answers otherwise than the network it was made of, by {difference:g}; it was not kept"
         )
     return difference
+
+
+def _asked(saved_model: Path, encoded: bytes) -> dict[str, list]:
+    """What a SavedModel answers to one image, in a process with TensorFlow alone, which imports nothing from where it runs."""
+    words = [sys.executable, "-P", "-c", _ASK, str(saved_model)]
+    done = subprocess.run(words, input=encoded, capture_output=True, check=False)
+    if done.returncode:
+        complaint = done.stderr.decode(errors="replace").strip().splitlines()
+        raise KerasImagenetError(f"the SavedModel cannot be asked: {complaint[-1] if complaint else done.returncode}")
+    return json.loads(done.stdout)
 
 
 _ASK = """
@@ -105,6 +121,7 @@ import os, sys, json
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import tensorflow as tf
 served = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-answer = served(image_bytes=tf.constant([sys.stdin.buffer.read()]))
-print(json.dumps(answer["probabilities"][0].numpy().tolist()))
+answer = {name: value[0].numpy() for name, value in served(image_bytes=tf.constant([sys.stdin.buffer.read()])).items()}
+answer["classes"] = [name.decode() for name in answer["classes"]]
+print(json.dumps({name: list(value) if name == "classes" else value.tolist() for name, value in answer.items()}))
 """

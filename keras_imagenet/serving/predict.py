@@ -8,15 +8,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_imagenet import files
 from keras_imagenet.data import images
 from keras_imagenet.data.images.normalise import normalise
 from keras_imagenet.preset import Preset
 
 BATCH = 32
+MAXIMUM_BYTES = 512 * 2**20  # of an image file, as for members of tars
 
 
 def predict(
-    network: keras.Model, preset: Preset, classes: Sequence[str], files: Sequence[Path], top: int
+    network: keras.Model, preset: Preset, classes: Sequence[str], image_files: Sequence[Path], top: int
 ) -> tuple[list[dict[str, Any]], list[tuple[Path, str]]]:
     """Answers for the files that can be read, in their order, and (file, reason) of those that cannot.
 
@@ -24,14 +26,13 @@ def predict(
     """
     answers: list[dict[str, Any]] = []
     faults: list[tuple[Path, str]] = []
-    for first in range(0, len(files), BATCH):
-        encoded = {path: path.read_bytes() for path in files[first : first + BATCH]}
-        reasons = {path: images.fault(content) for path, content in encoded.items()}
-        faults += [(path, reason) for path, reason in reasons.items() if reason is not None]
-        readable = [path for path, reason in reasons.items() if reason is None]
+    for first in range(0, len(image_files), BATCH):
+        read = [(path, *_read(path)) for path in image_files[first : first + BATCH]]
+        faults += [(path, reason) for path, _, reason in read if reason is not None]
+        readable = [(path, content) for path, content, reason in read if reason is None]
         if readable:
-            shares = probabilities(network, preset, [encoded[path] for path in readable])
-            answers += [_answer(path, row, classes, top) for path, row in zip(readable, shares, strict=True)]
+            shares = probabilities(network, preset, [content for _, content in readable])
+            answers += [_answer(path, row, classes, top) for (path, _), row in zip(readable, shares, strict=True)]
     return answers, faults
 
 
@@ -48,6 +49,15 @@ def lines(answer: dict[str, Any]) -> list[str]:
     """An answer for people: the file, then a line a class."""
     rows = [f"  {prediction['probability']:7.4f}  {prediction['class']}" for prediction in answer["predictions"]]
     return [answer["image"], *rows]
+
+
+def _read(path: Path) -> tuple[bytes, str | None]:
+    """The bytes of an image file, and why it cannot be answered for."""
+    try:
+        content = files.read_bytes(path, MAXIMUM_BYTES)
+    except OSError as error:
+        return b"", f"cannot be read: {error.strerror or error}"
+    return content, images.fault(content)
 
 
 def _answer(path: Path, shares: np.ndarray, classes: Sequence[str], top: int) -> dict[str, Any]:

@@ -44,3 +44,27 @@ class Settings(Group):
                 "train.gradient_checkpointing does not go together with runtime.xla; leave one of them out"
             )
         return self
+
+    @model_validator(mode="after")
+    def _within_the_run(self):
+        """Nothing is set for a time after the run's end; in a run of so many steps epochs are known with the data only."""
+        epochs, mixing = self.train.length_in_epochs, self.augment.mixing
+        if epochs is None:
+            return self
+        if self.schedule.warmup_epochs > epochs:
+            raise ValueError(
+                f"schedule.warmup_epochs = {self.schedule.warmup_epochs:g}: is more than the run's {epochs:g} epochs; "
+                "warm up for fewer, or give more train.epochs"
+            )
+        for milestone in getattr(self.schedule, "milestones", ()):
+            if milestone >= epochs:
+                raise ValueError(
+                    f"schedule.milestones: {milestone:g} does not come before the end of the run's {epochs:g} epochs; "
+                    "leave it out, or give more train.epochs"
+                )
+        if mixing is not None and (mixing.off_after_epoch or 0) >= epochs:
+            raise ValueError(
+                f"augment.mixing.off_after_epoch = {mixing.off_after_epoch}: does not come before the end of the run's "
+                f"{epochs:g} epochs; leave it out, or give more train.epochs"
+            )
+        return self

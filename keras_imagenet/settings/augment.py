@@ -1,21 +1,46 @@
 """How training images are varied; every operation is off unless it is named."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
-from keras_imagenet.settings.group import Group
+from keras_imagenet.settings.group import Group, Pixels
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Operations = Annotated[int, Field(gt=0, le=100)]
+PartialShare = Annotated[float, Field(gt=0, lt=1)]
+
+
+Number = TypeVar("Number", int, float)
+
+
+def _rising(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError(f"the range starts at {value[0]:g} and ends before it, at {value[1]:g}")
+    return value
+
+
+Range = Annotated[tuple[Number, Number], AfterValidator(_rising)]
+"""(low, high), the lower one first."""
 
 
 class RandomResizedCrop(Group):
     """A crop of random area and aspect, resized to the network's input (arXiv:1409.4842 section 6)."""
 
-    scale: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] = (0.08, 1.0)
+    scale: Range[Share] = (0.08, 1.0)
     """Range of the crop's share of the image's area."""
-    ratio: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (3 / 4, 4 / 3)
+    ratio: Range[PositiveFloat] = (3 / 4, 4 / 3)
     """Range of the crop's width / height."""
 
 
@@ -37,7 +62,7 @@ class RandAugment(Group):
 
     form: Literal["timm", "torchvision"] = "timm"
     """timm: strengths 0-10 from a normal distribution, filled with the mean's colour; torchvision: 31 fixed strengths."""
-    count: PositiveInt = 2
+    count: Operations = 2
     """Operations for each image."""
     magnitude: Annotated[float, Field(ge=0, le=30)] = 9.0
     """Strength: 0 to 10 for timm, 0 to 30 for torchvision."""
@@ -48,15 +73,27 @@ class RandAugment(Group):
     probability: Probability = 0.5
     """timm's p: how often an operation acts."""
 
+    @model_validator(mode="after")
+    def _only_what_the_form_knows(self):
+        if self.form == "timm" and self.magnitude > 10:
+            raise ValueError(f"magnitude = {self.magnitude:g}: form timm knows 0 to 10; form torchvision goes to 30")
+        if self.form == "torchvision":
+            if self.magnitude % 1:
+                raise ValueError(f"magnitude = {self.magnitude:g}: form torchvision knows whole numbers only")
+            for name in ("deviation", "increasing", "probability"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name}: belongs to form timm and does nothing in form torchvision; leave it out")
+        return self
+
 
 class AugMix(Group):
     """Blends of an image with chains of operations on it (arXiv:1912.02781), in torchvision's parameterisation."""
 
     severity: Annotated[int, Field(ge=1, le=10)] = 3
     """Strengths are drawn from the this many lowest of ten."""
-    width: PositiveInt = 3
+    width: Operations = 3
     """Chains."""
-    depth: PositiveInt | None = None
+    depth: Operations | None = None
     """Operations in a chain; if not given, 1 to 3 drawn evenly."""
     alpha: Annotated[float, Field(gt=0)] = 1.0
     """Parameter of the Dirichlet and Beta distributions of the weights."""
@@ -71,17 +108,10 @@ class GridMask(Group):
     """How often an image gets a grid."""
     ratio: Annotated[float, Field(gt=0, lt=1)] = 0.6
     """Share of the grid's unit that is kept along each axis."""
-    unit: tuple[PositiveInt, PositiveInt] = (96, 224)
+    unit: Range[Pixels] = (96, 224)
     """Range of the grid's unit in pixels."""
     rotation: Annotated[float, Field(ge=0, le=360)] = 0.0
     """Largest angle in degrees by which the grid is turned about the centre."""
-
-    @field_validator("unit")
-    @classmethod
-    def _rising(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if value[0] > value[1]:
-            raise ValueError(f"the range starts at {value[0]} and ends before it, at {value[1]}")
-        return value
 
 
 class RandomErasing(Group):
@@ -91,11 +121,11 @@ class RandomErasing(Group):
     """How often an image is erased at all."""
     mode: Literal["zero", "const", "rand", "pixel"] = "pixel"
     """zero or const: the mean's colour; rand: one random colour a rectangle; pixel: noise."""
-    area: tuple[Annotated[float, Field(gt=0, lt=1)], Annotated[float, Field(gt=0, lt=1)]] = (0.02, 1 / 3)
+    area: Range[PartialShare] = (0.02, 1 / 3)
     """Range of the rectangle's share of the image's area."""
-    aspect: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.3, 1 / 0.3)
+    aspect: Range[PositiveFloat] = (0.3, 1 / 0.3)
     """Range of the rectangle's height / width."""
-    count: PositiveInt = 1
+    count: Operations = 1
     """Most rectangles; the area is divided by the number drawn."""
 
 
@@ -110,8 +140,8 @@ class Mixing(Group):
     """How often examples are mixed at all."""
     switch_probability: Probability = 0.5
     """Where both are on, the share of CutMix."""
-    mode: Literal["element", "batch"] = "batch"
-    """One draw for a whole group, or one for each example."""
+    mode: Literal["batch", "group", "element"] = "batch"
+    """One draw for the whole global batch, one for each group of 8, or one for each example."""
     off_after_epoch: PositiveInt | None = None
     """Epochs after which nothing is mixed any more; if not given, mixing lasts to the end."""
 
@@ -135,7 +165,7 @@ class AugmentSettings(Group):
 
     random_resized_crop: RandomResizedCrop | None = None
     """Random crop of area and aspect; if not given, training images are fitted as evaluation's are."""
-    pad_crop: NonNegativeInt = 0
+    pad_crop: Annotated[int, Field(ge=0, le=2**14)] = 0
     """Pixels of zero padding on each side before a random crop back to the size; the CIFAR augmentation."""
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
     """Flips with probability 1/2 along each named axis."""
@@ -170,6 +200,17 @@ class AugmentSettings(Group):
                 raise ValueError(
                     f"augmix.consistency compares views of one image, which {others[0]} would part; leave one out"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _mixing_mixes(self):
+        mixing = self.mixing
+        if mixing is not None and not (mixing.mixup or mixing.cutmix):
+            raise ValueError("mixing mixes nothing; give mixup or cutmix above 0, or leave it out")
+        if mixing is not None and mixing.switch_probability != 0.5 and not (mixing.mixup and mixing.cutmix):
+            raise ValueError(
+                "mixing.switch_probability chooses between mixup and cutmix; give both above 0, or leave it out"
+            )
         return self
 
     @field_validator("rand_augment", mode="before")

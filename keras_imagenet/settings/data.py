@@ -1,11 +1,10 @@
 """Where images come from, and the preset: what turns a decoded image into the network's input."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from keras_imagenet.settings.group import Group
+from keras_imagenet.settings.group import Group, Pixels, Place
 
 
 def _number(value: object) -> object:
@@ -14,17 +13,20 @@ def _number(value: object) -> object:
 
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Size = PositiveInt | tuple[PositiveInt, PositiveInt]
+Size = Annotated[
+    Annotated[Pixels, Tag("side")] | Annotated[tuple[Pixels, Pixels], Tag("sides")],
+    Discriminator(lambda value: "sides" if isinstance(value, list | tuple) else "side"),
+]
 
 
 class _Split(Group):
     """Fields of every source that can hold examples out for validation."""
 
-    classes: Path | None = None
+    classes: Place | None = None
     """A file that fixes the label order: one name a line, or a TSV with a `wnid` column."""
     validation_fraction: Fraction | None = None
     """Share of the training examples held out, by a hash of each example's name; only where there is no validation split."""
-    folds: Annotated[int, Field(ge=2)] | None = None
+    folds: Annotated[int, Field(ge=2, le=10_000)] | None = None
     """Number of folds for cross-validation, by a hash of each example's name; instead of validation_fraction."""
     fold: Annotated[int, Field(ge=0)] = 0
     """Which of the folds is held out, from 0."""
@@ -37,6 +39,8 @@ class _Split(Group):
             raise ValueError("give validation_fraction or folds, not both")
         if self.folds is not None and self.fold >= self.folds:
             raise ValueError(f"fold must be below folds ({self.folds})")
+        if self.folds is None and self.fold:
+            raise ValueError(f"fold = {self.fold}: is one of several; give folds, too")
         return self
 
 
@@ -45,14 +49,14 @@ class DigitsSource(_Split):
 
     name: Literal["digits"] = "digits"
     validation_fraction: Fraction | None = 0.2
-    """Share of the digits held out, by a hash of each digit's index."""
+    """Share of the training examples held out, by a hash of each example's name; only where there is no validation split."""
 
 
 class ArraysSource(_Split):
     """An .npz file in the layout of keras.datasets: x_train, y_train and, if there, x_test, y_test."""
 
     name: Literal["arrays"]
-    file: Path
+    file: Place
     """The .npz file: x uint8 [n, height, width] or [n, height, width, channels], y integers [n]."""
 
 
@@ -60,7 +64,7 @@ class FolderSource(_Split):
     """Image files in class folders: SPLIT/CLASS/FILE, or CLASS/FILE."""
 
     name: Literal["folder"]
-    directory: Path
+    directory: Place
     """The folder that holds train/ and val/ (or validation/, test/), or the class folders themselves."""
 
 
@@ -68,9 +72,9 @@ class CsvSource(_Split):
     """A manifest with the columns path, label and, if there, split and group."""
 
     name: Literal["csv"]
-    file: Path
+    file: Place
     """The manifest, with a header line."""
-    directory: Path | None = None
+    directory: Place | None = None
     """What relative paths start from; the manifest's own folder if not given."""
 
 
@@ -78,7 +82,7 @@ class RecordsSource(_Split):
     """Seekable shards (ArrayRecord) that `keras-imagenet prepare` wrote."""
 
     name: Literal["records"]
-    directory: Path
+    directory: Place
     """The folder that holds dataset_info.json and the shards."""
 
 
@@ -88,7 +92,7 @@ class TfdsSource(_Split):
     name: Literal["tfds"]
     dataset: str
     """The set's name, with a config or version where there are several: cifar10, imagenet2012:5.1.0."""
-    directory: Path | None = None
+    directory: Place | None = None
     """TensorFlow Datasets' data_dir; its own default if not given."""
     train_split: str = "train"
     """Split trained on."""
@@ -125,3 +129,13 @@ class DataSettings(Group):
     """Mean of each channel on the scale 0-1, subtracted. ImageNet's for RGB and 0.5 for greyscale if not given."""
     std: tuple[Annotated[float, Field(gt=0)], ...] | None = None
     """Standard deviation of each channel on the scale 0-1, divided by. ImageNet's for RGB and 0.5 for greyscale if not given."""
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _on_the_scale_of_shares(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is None or max(value, default=0) <= 1:
+            return value
+        divided = ", ".join(f"{number / 255:.4g}" for number in value)
+        raise ValueError(
+            f"the scale is 0-1, of pixel / 255; numbers on the scale 0-255 are divided by 255: [{divided}]"
+        )

@@ -1,6 +1,7 @@
 """What the settings are called, and what is wrong with one, as a line a user can act on."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -27,6 +28,17 @@ def setting_names(group: type[BaseModel] = Settings, prefix: str = "") -> dict[s
     return names
 
 
+def text_names(group: type[BaseModel] = Settings, prefix: str = "") -> frozenset[str]:
+    """Dotted names of the settings that are text or a path, so that brackets in them are meant as they are."""
+    names: set[str] = set()
+    for key, field in group.model_fields.items():
+        if set(_members(field.annotation)) <= {str, Path, type(None)}:
+            names.add(prefix + key)
+        for member in _groups(field.annotation):
+            names |= text_names(member, f"{prefix}{key}.")
+    return frozenset(names)
+
+
 def help_lines() -> list[str]:
     """A line a setting, for the help of commands that take them."""
     width = 34
@@ -44,14 +56,14 @@ def explain(error: Mapping[str, Any], layers: Sequence[tuple[str, Mapping[str, A
         return f"{where}: {key if kind == 'missing' else key + '.name'}: is required"
     if kind == "union_tag_invalid":
         tags = error["ctx"]["expected_tags"].replace("'", "").split(", ")
-        return f"{where}: {key}.name = {error['ctx']['tag']}: must be one of {', '.join(tags)}{nearest(error['ctx']['tag'], tags)}"
+        return f"{where}: {key}.name = {error['ctx']['tag']!s:.80}: must be one of {', '.join(tags)}{nearest(error['ctx']['tag'], tags)}"
     if kind == "literal_error":
         options = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-        return f"{where}: {key} = {value}: must be one of {', '.join(options)}{nearest(str(value), options)}"
+        return f"{where}: {key} = {value!s:.80}: must be one of {', '.join(options)}{nearest(str(value), options)}"
     if kind == "model_type":
         return f"{where}: {key} = {value!r:.80}: must be a group of settings in braces, such as {{}} for its defaults"
     if kind == "tuple_type":
-        return f"{where}: {key} = {value}: must be a list in brackets, such as [{value}]"
+        return f"{where}: {key} = {value!s:.80}: must be a list in brackets, such as [{value!s:.80}]"
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if not path:  # of the settings together
@@ -96,6 +108,15 @@ def _groups(annotation: Any) -> Iterator[type[BaseModel]]:
             yield from _groups(member)
     elif hasattr(annotation, "__metadata__"):
         yield from _groups(get_args(annotation)[0])
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """The types of a union, or the one there is, without what is said of them."""
+    if get_origin(annotation) in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from _members(member)
+    else:
+        yield get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
 
 
 def _tags(group: type[BaseModel]) -> tuple[str, ...]:

@@ -1,6 +1,18 @@
-"""The base of every group of settings: frozen, and strict about names and types."""
+"""The base of every group of settings: frozen, and strict about names and types; and numbers that someone can mean."""
 
-from pydantic import BaseModel, ConfigDict
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Epochs = Annotated[float, Field(gt=0, le=100_000)]
+Steps = Annotated[int, Field(gt=0, le=1_000_000_000)]
+BatchSize = Annotated[int, Field(gt=0, le=2**20)]
+Pixels = Annotated[int, Field(gt=0, le=2**14)]
+Place = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]
+"""A file or folder; ~ is the user's home, also where no shell has said so: in recipes, and in --key=~/photos."""
+Threads = Annotated[int, Field(gt=0, le=1024)]
 
 
 class Group(BaseModel):

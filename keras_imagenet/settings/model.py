@@ -1,11 +1,10 @@
 """Which network, and how it is regularised."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat
+from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator
 
-from keras_imagenet.settings.group import Group
+from keras_imagenet.settings.group import Group, Place
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
@@ -31,7 +30,7 @@ class ModelSettings(Group):
 
     name: str = "simple_cnn"
     """Registered name of the architecture."""
-    weights: Path | None = None
+    weights: Place | None = None
     """A run folder, a file (.keras, .h5, .npz, .safetensors, .pth), keras, timm:NAME or torchvision:NAME for published ones."""
     freeze: tuple[str, ...] = ()
     """Layers that do not learn: names, their beginnings (stem, stage1, stage2_block1), or patterns such as *_norm."""
@@ -53,6 +52,13 @@ class ModelSettings(Group):
     """Whether a binomial filter goes before each strided convolution but the first; no if not given."""
     head_bias: float | None = None
     """What the biases of the last layer start at; 0 if not given."""
+
+    @field_validator("freeze")
+    @classmethod
+    def _leaves_something_to_learn(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(pattern and not pattern.strip("*") for pattern in value):
+            raise ValueError("* freezes every layer, and nothing is left to learn; name the layers that stand still")
+        return value
 
     @property
     def options(self) -> dict[str, Any]:

@@ -1,47 +1,46 @@
 """What `keras-imagenet prepare` turns into seekable shards, and how."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from keras_imagenet.errors import SettingsError
-from keras_imagenet.settings.group import Group
+from keras_imagenet.settings.group import Group, Pixels, Place, Threads
 
 
 class PrepareSettings(Group):
     """Where the images are, where the shards go, and what is done to images on the way."""
 
-    output: Path
+    output: Place
     """Folder for the shards; a command that was interrupted goes on where it stopped."""
-    train_tar: Path | None = None
+    train_tar: Place | None = None
     """A tar of tars, one a class (ILSVRC2012_img_train.tar), or a tar of CLASS/FILE."""
-    validation_tar: Path | None = None
+    validation_tar: Place | None = None
     """A tar of images (ILSVRC2012_img_val.tar), whose classes come from devkit, or a tar of CLASS/FILE."""
-    devkit: Path | None = None
+    devkit: Place | None = None
     """ILSVRC2012_devkit_t12.tar.gz, or unpacked, or a text file with the class of each validation image, a line each."""
-    folder: Path | None = None
+    folder: Place | None = None
     """A folder of train/CLASS/FILE and val/CLASS/FILE, or of CLASS/FILE; instead of the tars."""
     tfds: str | None = None
     """A prepared set of TensorFlow Datasets, in any file format, by name; instead of the tars."""
-    tfds_directory: Path | None = None
+    tfds_directory: Place | None = None
     """TensorFlow Datasets' data_dir; its own default if not given."""
     name: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")] = "images"
     """Name of the data set in the shards' file names: small letters, digits and underscores."""
-    classes: Path | None = None
+    classes: Place | None = None
     """A file that fixes the label order: one name a line, or a TSV with a `wnid` column."""
-    subset: Path | None = None
+    subset: Place | None = None
     """A file like classes that names the classes to keep; labels follow it unless classes is given."""
-    max_side: PositiveInt | None = None
+    max_side: Pixels | None = None
     """Longest side in pixels; larger images are shrunk (Lanczos) and stored as JPEG."""
     quality: Annotated[int, Field(ge=1, le=100)] | None = None
     """JPEG quality of images stored anew, 90 if not given; without max_side, every image is stored anew where that is smaller."""
-    shard_size: PositiveInt = 4096
+    shard_size: Annotated[int, Field(gt=0, le=10_000_000)] = 4096
     """Images per shard."""
     shuffle: bool = True
     """Whether images are stored in random order; false keeps the order found, which reads faster from a spinning disk."""
-    threads: PositiveInt | None = None
+    threads: Threads | None = None
     """Images checked at once; as many as there are processors if not given."""
 
     @model_validator(mode="after")

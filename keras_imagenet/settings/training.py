@@ -1,5 +1,6 @@
 """How a network is trained: optimizer, schedule, loss, and the run itself. Rates are written for the recipe's batch size."""
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -9,12 +10,11 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     PositiveFloat,
-    PositiveInt,
     Tag,
     model_validator,
 )
 
-from keras_imagenet.settings.group import Group
+from keras_imagenet.settings.group import BatchSize, Epochs, Group, Steps
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -44,6 +44,12 @@ class SGDSettings(_WeightDecay):
     nesterov: bool = False
     """Whether the step looks ahead: w -= rate (g + momentum v)."""
 
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self):
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov does nothing without momentum; give momentum above 0, or leave nesterov out")
+        return self
+
 
 class AdamSettings(_WeightDecay):
     """Adam (arXiv:1412.6980), or AdamW (arXiv:1711.05101), which decays weights by rate times weight_decay."""
@@ -56,7 +62,7 @@ class AdamSettings(_WeightDecay):
     beta_2: Decay = 0.999
     """Decay of the second moment."""
     epsilon: PositiveFloat = 1e-8
-    """Added to the root of the second moment."""
+    """Added to the root of the second moment before its bias is corrected, as Keras has it (the paper's epsilon hat)."""
 
     @model_validator(mode="after")
     def _adam_does_not_decay(self):
@@ -68,12 +74,20 @@ class AdamSettings(_WeightDecay):
 class _Warmup(Group):
     """Fields of every schedule."""
 
-    warmup_epochs: NonNegativeFloat = 0.0
+    warmup_epochs: Annotated[float, Field(ge=0, le=100_000)] = 0.0
     """Epochs, fractions included, in which the rate rises linearly, step by step, to its peak."""
     warmup_from: Share = 0.0
     """Share of the peak rate at which the rise starts."""
-    reference_batch: PositiveInt | None = None
+    reference_batch: BatchSize | None = None
     """Batch size the learning rate is written for; the rate acts multiplied by batch_size / reference_batch."""
+
+    @model_validator(mode="after")
+    def _warmup_starts_somewhere(self):
+        if self.warmup_from and not self.warmup_epochs:
+            raise ValueError(
+                "warmup_from does nothing without warmup_epochs; give warmup_epochs above 0, or leave it out"
+            )
+        return self
 
 
 class ConstantSchedule(_Warmup):
@@ -102,7 +116,7 @@ class StepSchedule(_Warmup):
     """The rate multiplied by a factor at each milestone."""
 
     name: Literal["step"]
-    milestones: tuple[PositiveFloat, ...]
+    milestones: tuple[Epochs, ...]
     """Epochs at which the rate falls."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """What the rate is multiplied by at each."""
@@ -115,8 +129,8 @@ ScheduleSettings = Annotated[
 
 
 def _names_as_text(weights: dict[object, object]) -> dict[str, object]:
-    """YAML reads a class called 7 as a number."""
-    return {str(name): weight for name, weight in weights.items()}
+    """Python may give a class called 7 as a number; an accent's two spellings are one, as in the sources."""
+    return {unicodedata.normalize("NFC", str(name)): weight for name, weight in weights.items()}
 
 
 ClassWeights = Annotated[
@@ -148,33 +162,33 @@ class LossSettings(Group):
 class TrainSettings(Group):
     """The length of a run, its batches, and when it is evaluated, saved and stopped."""
 
-    epochs: PositiveFloat | None = None
+    epochs: Epochs | None = None
     """Passes over the training examples; 10 if neither epochs nor steps is given."""
-    steps: PositiveInt | None = None
+    steps: Steps | None = None
     """Optimizer steps, instead of epochs."""
-    batch_size: PositiveInt = 64
+    batch_size: BatchSize = 64
     """Examples per step over all replicas: always the global batch."""
-    accumulate: PositiveInt = 1
+    accumulate: BatchSize = 1
     """Micro-batches that each replica's share of a batch goes through the network in: less memory, the same gradients."""
-    repeats: PositiveInt = 1
+    repeats: BatchSize = 1
     """How often each drawn example stands in its batch, augmented anew each time (arXiv:1901.09335); an epoch stays as long."""
     balance: Share = 0.0
     """0 draws examples equally often, 1 classes, 0.5 by square roots: a class's share goes by count ** (1 - balance) (arXiv:1910.09217)."""
-    evaluation_batch_size: PositiveInt | None = None
+    evaluation_batch_size: BatchSize | None = None
     """Examples per evaluation batch over all replicas; batch_size if not given. It changes no result."""
     clip_norm: PositiveFloat | None = None
     """Largest norm of all gradients together; longer ones are scaled down to it, after the sum over replicas."""
     gradient_checkpointing: bool = False
     """Whether activations are computed again for the gradients instead of being kept; not together with runtime.xla."""
-    checkpoint_steps: PositiveInt | None = None
+    checkpoint_steps: Steps | None = None
     """Steps between checkpoints; one is written at the end of every epoch in any case."""
     keep: Literal["last", "best"] = "last"
     """Which weights the run leaves: the last, or those with the best validation top-1."""
-    patience: PositiveInt | None = None
+    patience: Annotated[int, Field(gt=0, le=100_000)] | None = None
     """Epochs without a better validation top-1 after which training stops; never if not given."""
-    time_limit: PositiveFloat | None = None
+    time_limit: Annotated[float, Field(gt=0, le=10_000_000)] | None = None
     """Minutes after which the run saves its state and leaves; the same command goes on."""
-    summary_steps: PositiveInt = 50
+    summary_steps: Steps = 50
     """Steps between two points of a TensorBoard curve."""
 
     @model_validator(mode="after")

@@ -36,7 +36,7 @@ def announcement(run: Run) -> list[str]:
         f"{n / batch_size:.1f} steps an epoch, {run.course.steps:,} in all",
         *_favours(run),
         f"learning rate: {settings.optimizer.name}, peak {peak:g}{scaling}, {settings.schedule.name} "
-        f"after {warmup} steps of warm-up",
+        f"after {warmup} steps of warm-up{', which end after the run does' if warmup > run.course.steps else ''}",
         f"weight decay: {settings.optimizer.weight_decay:g} on {decayed} of {len(variables)} weights{_sparing(run)}",
         f"runtime: {settings.runtime.precision} on {device_names}, {runtime.threads(settings.runtime)} reading threads, "
         f"seed {settings.runtime.seed}; {run.compiled.why}; {pipeline.describe_exactness(settings.augment)}{recomputed}",

@@ -14,7 +14,7 @@ from keras_imagenet.data import mixing, pipeline, sources
 from keras_imagenet.data.batches import Batches, EpochEnd
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream
-from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.errors import DataError
 from keras_imagenet.models import assembly as networks
 from keras_imagenet.models import freezing
 from keras_imagenet.models.weights import Origin
@@ -68,6 +68,11 @@ class Run:
     compiled: runtime.Compiled
     started_from: str
 
+    @property
+    def fingerprint(self) -> str:
+        """Of its data, validation's too: rows, patience and the best compare what was measured on the same examples."""
+        return " ".join(source.fingerprint for source in (self.training, self.validation) if source is not None)
+
 
 def assemble(settings: Settings, splits: sources.Splits, strategy: tf.distribute.Strategy) -> Run:
     """Everything of a run, checked against data and devices. Raises SettingsError or DataError."""
@@ -76,7 +81,6 @@ def assemble(settings: Settings, splits: sources.Splits, strategy: tf.distribute
         raise DataError(
             "data.source: there are no training examples, only a validation split; `keras-imagenet evaluate` measures on it"
         )
-    _require_validation(settings, splits.validation)
     course = _course(settings, strategy, len(training))
     origin = networks.origin_of(settings)
     preset = networks.preset_of(settings, origin)
@@ -140,20 +144,6 @@ def open_data(run: Run, console: Console) -> tuple[Stream, Stream | None]:
     )
 
 
-def _require_validation(settings: Settings, validation: Source | None) -> None:
-    """Raise SettingsError for what compares validation's results where there are none."""
-    if validation is None:
-        for key in [
-            key
-            for key, asked in (("keep", settings.train.keep == "best"), ("patience", settings.train.patience))
-            if asked
-        ]:
-            raise SettingsError(
-                f"train.{key} = {getattr(settings.train, key)}: needs validation examples, and there are none; "
-                "data.source.validation_fraction holds some out"
-            )
-
-
 def _course(settings: Settings, strategy: tf.distribute.Strategy, examples: int) -> Course:
     train = settings.train
     batches = Batches(
@@ -194,9 +184,7 @@ def _started_from(origin: Origin | None, fitted: Fitted | None) -> str:
         "interpolated positions": fitted.positions,
     }
     made = [what for what, done in changes.items() if done]
-    return f"from {origin.location or 'keras.applications'} ({origin.origin})" + (
-        f" with {', '.join(made)}" if made else ""
-    )
+    return f"from {origin.whence} ({origin.origin})" + (f" with {', '.join(made)}" if made else "")
 
 
 def _report_unreadable(policy: str, console: Console, name: str, reason: str) -> None:

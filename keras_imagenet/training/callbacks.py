@@ -32,23 +32,26 @@ class KerasCallbacks:
         """Hand them the network."""
         self.view, network = view, view.state.network
         network.stop_training = False
+        network.optimizer = None  # Keras' TensorBoard asks for it.
         self.list = keras.callbacks.CallbackList(list(self.callbacks), model=network)
         self.list.set_params({"epochs": None, "steps": None, "verbose": 0})
         self.list.on_train_begin()
 
     def begin_epoch(self, epoch: int) -> None:
-        """Keras counts epochs from 0."""
-        self.epoch = epoch - 1
+        """Keras counts epochs from 0, and batches from 0 in each."""
+        self.epoch, self.first = epoch - 1, self.view.state.epoch_began
         self.list.on_epoch_begin(self.epoch)
-        self.list.on_train_batch_begin(self.view.state.step)
+        self._begin_batch()
 
     def step(self) -> bool:
         """The epoch's means so far, for which the device is waited for."""
         sums = first_copy(self.view.state.sums)
         logs = {name: float(value / max(sums[3], 1)) for name, value in zip(SUMS[:3], sums, strict=False)}
-        self.list.on_train_batch_end(self.view.state.step - 1, logs)
-        self.list.on_train_batch_begin(self.view.state.step)
-        return self._stopped()
+        self.list.on_train_batch_end(self.view.state.step - 1 - self.first, logs)
+        if self._stopped():
+            return True
+        self._begin_batch()
+        return False
 
     def doing(self, what: str) -> None:
         """Validation is Keras' test."""
@@ -58,7 +61,8 @@ class KerasCallbacks:
     def end_epoch(self, row: Row, confusion: np.ndarray | None) -> bool:
         """The epoch's figures, by Keras' names."""
         validation = {name: row[f"validation_{name}"] for name in SUMS[:3] if f"validation_{name}" in row}
-        self.list.on_test_end(validation)
+        if validation:
+            self.list.on_test_end(validation)
         logs = {name: row[name] for name in (*SUMS[:3], "learning_rate")}
         self.logs = logs | {f"val_{name}": value for name, value in validation.items()}
         self.list.on_epoch_end(self.epoch, self.logs)
@@ -67,6 +71,10 @@ class KerasCallbacks:
     def end(self) -> None:
         """Whichever way the run ended."""
         self.list.on_train_end(getattr(self, "logs", None))
+
+    def _begin_batch(self) -> None:
+        if self.view.state.step < self.view.epoch_end:
+            self.list.on_train_batch_begin(self.view.state.step - self.first)
 
     def _stopped(self) -> bool:
         return bool(self.view.state.network.stop_training)

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_imagenet import files
 from keras_imagenet.errors import DataError
+from keras_imagenet.training import guards
 from keras_imagenet.training.state import State, first_copy
 
 KEPT = 2
@@ -21,14 +22,17 @@ COUNTED = ("step", "rows", "seconds", "epoch_seconds", "compiling_seconds", "com
 
 
 def save(folder: Path, state: State, fingerprint: str) -> Path:
-    """Write folder/step-NNNNNNNN.npz and keep the last two. Raises OSError where it cannot be written; older ones stay.
+    """Write folder/step-NNNNNNNN.npz and keep the last two.
 
-    fingerprint: of the training data.
+    Raises TrainingStopped for a state that is not finite, OSError where it cannot be written; older ones stay.
+    fingerprint: of the data.
     """
     path = folder / f"step-{state.step:08d}.npz"
     arrays = {name: first_copy(variable) for name, variable in state.tensors()}
+    guards.require_finite_state(arrays, state.step)
     arrays |= {f"best/{index}": value for index, value in enumerate(state.best or ())}
-    counted = {name: getattr(state, name) for name in COUNTED} | {"fingerprint": fingerprint}
+    counted = {name: getattr(state, name) for name in COUNTED}
+    counted |= {"fingerprint": fingerprint, "best": state.best is not None}
     arrays["counted"] = np.frombuffer(json.dumps(counted).encode(), np.uint8)
     with files.appearing(path) as stream:
         np.savez(stream, **arrays)
@@ -43,7 +47,7 @@ def latest(folder: Path) -> Path | None:
 
 
 def fingerprint_of(path: Path) -> str:
-    """The fingerprint of the training data that a checkpoint was made with. Raises DataError as `restore` does."""
+    """The fingerprint of the data that a checkpoint was made with. Raises DataError as `restore` does."""
     with _opened(path) as arrays:
         return _counted(arrays)["fingerprint"]
 
@@ -56,7 +60,8 @@ def restore(path: Path, state: State) -> None:
             if name not in arrays or arrays[name].shape != tuple(variable.shape):
                 raise DataError(f"{path}: does not fit this network: {name} is missing or of another shape")
             variable.assign(arrays[name])
-        best = [arrays[f"best/{index}"] for index in range(len(state.network.variables)) if f"best/{index}" in arrays]
+        places = range(len(state.network.variables) if counted["best"] else 0)
+        best = [arrays[f"best/{index}"] for index in places]
     for name in COUNTED:
         setattr(state, name, counted[name])
     state.unreadable = {int(index): reason for index, reason in state.unreadable.items()}
@@ -73,7 +78,7 @@ def _opened(path: Path) -> Iterator[Any]:
                     f"{path}: was written by another version of keras-imagenet; give another runtime.run_folder to train anew"
                 )
             yield arrays
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not a whole checkpoint; remove it to go on from the one before") from error
 
 

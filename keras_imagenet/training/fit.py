@@ -42,7 +42,7 @@ def fit(
         console.say(f"{folder.path} is finished already; give another runtime.run_folder to train again")
         return folder.metrics
     _write_beginnings(run, folder)
-    for line in announcement(run):
+    for line in (*sources.left_out_lines(splits), *announcement(run)):
         console.say(line)
     state = run.state
     console.say(f"run folder: {folder.path}" + (f", going on from step {state.step}" if state.step else ""))
@@ -78,9 +78,9 @@ def _resume(run: Run, folder: RunFolder) -> None:
     path = checkpoints.latest(folder.checkpoints)
     if path is None:
         return
-    if checkpoints.fingerprint_of(path) != run.training.fingerprint:
+    if checkpoints.fingerprint_of(path) != run.fingerprint:
         raise DataError(
-            f"{folder.path}: the training data has changed since this run began; give another runtime.run_folder, or the data it had"
+            f"{folder.path}: the data has changed since this run began; give another runtime.run_folder, or the data it had"
         )
     checkpoints.restore(path, run.state)
 
@@ -91,13 +91,14 @@ def _write_beginnings(run: Run, folder: RunFolder) -> None:
         files.sweep(place)
     # The folder is found by where it is: it may be moved.
     kept = run.settings.model_copy(update={"runtime": run.settings.runtime.model_copy(update={"run_folder": None})})
-    files.write(folder.settings_file, recipes.to_yaml(kept))
     files.write(folder.preset_file, run.preset.model_dump_json(indent=2) + "\n")
     _write_example(run.validation or run.training, folder)
     labels.write_classes(folder.classes_file, labels.ClassList(run.training.classes, run.training.class_names))
     files.write_json(
         folder.environment_file, runtime.environment(run.strategy, pipeline.describe_exactness(run.settings.augment))
     )
+    # Last of what makes it a run folder: with settings alone it would be taken for a recipe.
+    files.write(folder.settings_file, recipes.to_yaml(kept))
     if run.state.rows:
         run_folder.write_history(folder.history_file, run.state.rows)
 

@@ -3,13 +3,15 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
 import numpy as np
 
-from keras_imagenet.errors import TrainingStopped
+from keras_imagenet.errors import Interrupted, TrainingStopped
+
+REMEDY = "Lower optimizer.learning_rate, lengthen schedule.warmup_epochs or set train.clip_norm"
 
 
 def require_finite(sums: np.ndarray, first_step: int, last_step: int) -> None:
@@ -17,12 +19,23 @@ def require_finite(sums: np.ndarray, first_step: int, last_step: int) -> None:
     if not np.isfinite(sums[0]):
         raise TrainingStopped(
             f"the loss became {sums[0]:g} between step {first_step} and step {last_step}; the last checkpoint is from before. "
-            "Lower optimizer.learning_rate, lengthen schedule.warmup_epochs or set train.clip_norm"
+            f"{REMEDY}"
+        )
+
+
+def require_finite_state(arrays: Mapping[str, np.ndarray], step: int) -> None:
+    """Raise TrainingStopped where a weight, a statistic, a slot or a sum is not: a step can spoil them by a finite loss."""
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise TrainingStopped(
+            f"the loss or a weight is no longer finite after step {step}; the last checkpoint is from before. {REMEDY}"
         )
 
 
 class Signals:
-    """Notes SIGINT, SIGTERM and SIGHUP, so that the step under way ends and the state is saved; a second SIGINT ends at once."""
+    """Notes SIGINT, SIGTERM and SIGHUP, so that the step under way ends and the state is saved; a second one ends at once.
+
+    A signal that the process was started to ignore stays ignored: SIGHUP below nohup, SIGINT in a script's background.
+    """
 
     def __init__(self) -> None:
         self.caught: int | None = None
@@ -33,12 +46,20 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             yield self  # Python hands signals to the main thread only.
             return
-        kept = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        kept = {number: handler for number, handler in kept.items() if handler is not signal.SIG_IGN}
+        for number in kept:
+            signal.signal(number, self._note)
         try:
             yield self
         finally:
             for number, handler in kept.items():
                 signal.signal(number, handler)
+
+    def heed(self, step: int) -> None:
+        """Raise Interrupted if one came; the state after so many steps is saved."""
+        if self.caught is not None:
+            raise Interrupted(f"interrupted at step {step}; its state is saved", self.caught)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.caught is not None:

@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.errors import Interrupted
 from keras_imagenet.evaluation import Metrics
 from keras_imagenet.run_folder import RunFolder, write_history
 from keras_imagenet.training import checkpoints
@@ -37,53 +36,51 @@ def train(
     state, settings, view = run.state, run.settings.train, View(run.state, run.schedule, run.course.steps)
 
     def save() -> None:
-        require_finite(first_copy(state.sums), 0, state.step)
         for monitor in monitors:
             monitor.doing("saving")
-        checkpoints.save(folder.checkpoints, state, run.training.fingerprint)
+        checkpoints.save(folder.checkpoints, state, run.fingerprint)
 
     with Signals().watching() as signals, _shown(monitors, view):
-        for epoch, end in run.course.epoch_ends(after=state.rows[-1]["step"] if state.rows else 0):
-            if state.over:
+        for epoch, end in run.course.epoch_ends(after=state.epoch_began):
+            if state.over and state.step == state.epoch_began:  # Else an epoch is open that ended early.
                 break
+            view.epoch_end = end
             for monitor in monitors:
                 monitor.begin_epoch(epoch)
             while state.step < end and not state.over:
                 with _timed(view):
-                    batch = view.fetch(
-                        batches
-                    )  # The processor waits for data here, and for the device where sums are read.
+                    # The processor waits for data here, and for the device where sums are read.
+                    batch = view.fetch(batches)
                     rate = tf.constant(run.schedule(state.step), tf.float64)
                     run.step(batch, rate, tf.constant(state.step, tf.int64))
                     state.step += 1
-                state.over = sum(monitor.step() for monitor in monitors) > 0  # all are asked
+                wishes = [monitor.step() for monitor in monitors]
+                state.over = any(wishes)
                 if signals.caught or deadline.passed():
                     save()
-                    if signals.caught:
-                        raise Interrupted(f"interrupted at step {state.step}; its state is saved", signals.caught)
+                    signals.heed(state.step)
                     return False
                 if settings.checkpoint_steps and state.step % settings.checkpoint_steps == 0:
                     save()
             row, confusion = _end_epoch(run, epoch, evaluate, monitors)
             if settings.keep == "best" and state.best_row() is row:
                 state.best = [first_copy(variable.value) for variable in state.network.variables]
-            state.over |= sum(monitor.end_epoch(row, confusion) for monitor in monitors) > 0
-            state.over |= _patience_is_out(state, settings.patience)
+            wishes = [monitor.end_epoch(row, confusion) for monitor in monitors]
+            state.over |= any(wishes) or _patience_is_out(state, settings.patience)
             save()
             write_history(folder.history_file, state.rows)
+            signals.heed(state.step)
     return True
 
 
 @contextmanager
 def _shown(monitors: Sequence[Monitor], view: View) -> Iterator[None]:
     """Monitors open before the first step, and closed whichever way the run ends: a bar left open hides the cursor."""
-    for monitor in monitors:
-        monitor.begin(view)
-    try:
-        yield
-    finally:
+    with ExitStack() as opened:
         for monitor in monitors:
-            monitor.end()
+            monitor.begin(view)
+            opened.callback(monitor.end)
+        yield
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +22,8 @@ class View:
     """A run under way, as monitors see it.
 
     schedule: the rate by step. waiting: seconds in which the processor waited for data. first_images: pixels 0-255 of the
-    first batch [16, height, width, channels]. compiled: whether this process has made a step.
+    first batch [16, height, width, channels]. compiled: whether this process has made a step. epoch_end: the step after
+    which the epoch under way is over.
     """
 
     state: State
@@ -31,6 +32,7 @@ class View:
     waiting: float = 0.0
     first_images: tf.Tensor | None = None
     compiled: bool = False
+    epoch_end: int = 0
 
     def fetch(self, batches: Iterator[Any]) -> Any:
         """The next batch, waited for."""
@@ -64,27 +66,25 @@ class Monitor(Protocol):
         """Whichever way the run ends."""
 
 
-@dataclass
 class Meter:
-    """Means and rates between two readings, for one monitor. Reading waits for the device.
+    """Means and rates between two readings, for one monitor. Reading waits for the device."""
 
-    A process' first step, which compiles, and what lies between epochs have no part in rates.
-    """
-
-    view: View
-    step: int = 0
-    sums: np.ndarray = field(default_factory=lambda: np.zeros(4))
-    time: float = 0.0
-    waiting: float = 0.0
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.restart()
 
     def restart(self) -> None:
         """Count from now."""
-        state = self.view.state
-        self.step, self.sums = state.step, first_copy(state.sums)
-        self.time, self.waiting = time.perf_counter(), self.view.waiting
+        self.step, self.sums = self.view.state.step, first_copy(self.view.state.sums)
+        self.start_clock()
+
+    def start_clock(self) -> None:
+        """Measure rates from now, for what came before compiled; means go on."""
+        self.untimed, self.waiting = first_copy(self.view.state.sums)[3], self.view.waiting
+        self.time = time.perf_counter()
 
     def age(self) -> float:
-        """Seconds since the last reading."""
+        """Seconds since the clock was started."""
         return time.perf_counter() - self.time
 
     def read(self) -> dict[str, float]:
@@ -93,17 +93,17 @@ class Meter:
         loss in nats, top1 and top5 as shares, images_per_second, data_wait as the share of time spent waiting for data.
         Raises TrainingStopped where the loss is not finite.
         """
-        before = Meter(self.view, self.step, self.sums, self.time, self.waiting)
+        step, before, untimed, waiting, start = self.step, self.sums, self.untimed, self.waiting, self.time
         self.restart()
-        sums, seconds = self.sums - before.sums, max(self.time - before.time, 1e-9)
-        require_finite(sums, before.step, self.step)
+        sums, seconds = self.sums - before, max(self.time - start, 1e-9)
+        require_finite(sums, step, self.step)
         examples = max(sums[3], 1.0)
         return {
             "loss": sums[0] / examples,
             "top1": sums[1] / examples,
             "top5": sums[2] / examples,
-            "images_per_second": sums[3] / seconds,
-            "data_wait": min((self.waiting - before.waiting) / seconds, 1.0),
+            "images_per_second": (self.sums[3] - untimed) / seconds,
+            "data_wait": min((self.waiting - waiting) / seconds, 1.0),
         }
 
 
@@ -123,7 +123,6 @@ class TensorBoard:
     def begin(self, view: View) -> None:
         """Start counting."""
         self.view, self.meter = view, Meter(view)
-        self.meter.restart()
 
     def begin_epoch(self, epoch: int) -> None:
         """The sums start anew, and validation's seconds belong to no training step."""
@@ -133,6 +132,7 @@ class TensorBoard:
         """The first images, as the network gets them; a point of every training curve, each `every` steps."""
         step = self.view.state.step
         if not self.images_shown:
+            self.meter.start_clock()
             with self.training.as_default(step=step - 1):
                 tf.summary.image("images", tf.cast(self.view.first_images, tf.uint8), max_outputs=16)
             self.images_shown = True
@@ -175,7 +175,6 @@ class ProgressLines:
     def begin(self, view: View) -> None:
         """Start counting."""
         self.view, self.meter, self.clock = view, Meter(view), TimeLeft(view)
-        self.meter.restart()
 
     def begin_epoch(self, epoch: int) -> None:
         """Count anew: the sums do."""
@@ -185,7 +184,7 @@ class ProgressLines:
         """A line when the last is old."""
         self.clock.step()
         if self.clock.steps == 0:
-            self.meter.restart()  # The first step compiles.
+            self.meter.start_clock()
         if self.meter.age() >= SECONDS_BETWEEN_LINES:
             values = describe(self.meter.read())
             self.console.say(f"step {self.view.state.step}/{self.view.total_steps}: {values}, {self.clock.left()} left")
@@ -212,39 +211,49 @@ class ProgressBar:
     def begin(self, view: View) -> None:
         """Draw the bar."""
         from rich import console as rich_console
-        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=10), TextColumn("{task.fields[values]}"))
-        console = rich_console.Console(file=self.console.stream)
-        self.bar = Progress(*columns, console=console, transient=True, auto_refresh=False)
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=10),
+            TextColumn("{task.fields[values]}"),
+        )
+        self.bar = Progress(*columns, console=rich_console.Console(file=self.console.stream), transient=True)
         self.task = self.bar.add_task("", total=view.total_steps, completed=view.state.step, values="")
         self.bar.start()
         self.view, self.meter, self.clock, self.epoch = view, Meter(view), TimeLeft(view), 0
-        self.meter.restart()
-        self._draw("compiling the first step")
+        self.values, self.read_at = "compiling the first step", float("inf")
+        self._show(self.values)
 
     def begin_epoch(self, epoch: int) -> None:
         """Its number is shown from now on; the sums start anew."""
         self.epoch = epoch
         self.meter.restart()
+        self._show(self.values)
 
     def step(self) -> bool:
-        """Redraw when the last drawing is old."""
+        """Other values when the last are old, epochs of a moment included; the bar redraws itself."""
         self.clock.step()
         if self.clock.steps == 0:
-            self.meter.restart()  # The first step compiles.
-            self._draw("training")
-        if self.meter.age() >= SECONDS_BETWEEN_READINGS:
+            self.meter.start_clock()
+            self.read_at = 0.0
+        elif time.perf_counter() - self.read_at >= SECONDS_BETWEEN_READINGS:
             values = self.meter.read()
-            self._draw(
+            self.values = (
                 f"loss {values['loss']:.3f} top-1 {values['top1']:.3f} "
                 f"{values['images_per_second']:.0f}/s {self.clock.left()} left"
             )
+            self.read_at = time.perf_counter()
+            self._show(self.values)
+        elif self.busy:
+            self._show(self.values)
         return False
 
     def doing(self, what: str) -> None:
-        """Say so."""
-        self._draw(what)
+        """Say so until the next step."""
+        self._show(what)
+        self.busy = True
 
     def end_epoch(self, row: Row, confusion: np.ndarray | None) -> bool:
         """The epoch's line, above the bar."""
@@ -257,10 +266,10 @@ class ProgressBar:
         """Take the bar away."""
         self.bar.stop()
 
-    def _draw(self, values: str) -> None:
+    def _show(self, values: str) -> None:
         step, total = self.view.state.step, self.view.total_steps
         self.bar.update(self.task, completed=step, description=f"epoch {self.epoch} {step}/{total}", values=values)
-        self.bar.refresh()
+        self.busy = False
 
 
 class TimeLeft:

@@ -12,6 +12,7 @@ from keras_imagenet.data.images.normalise import normalise
 from keras_imagenet.data.sources import Source
 from keras_imagenet.errors import SettingsError, nearest
 from keras_imagenet.evaluation import correct
+from keras_imagenet.labels import spelt
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings.training import LossSettings
 
@@ -125,11 +126,11 @@ def class_weights(settings: LossSettings, source: Source) -> np.ndarray | None:
 
 def _named(asked: Mapping[str, float], source: Source) -> np.ndarray:
     """Weights by identifier or, where that is no identifier, by the name that people use."""
-    label = {name: number for names in (source.class_names, source.classes) for number, name in enumerate(names)}
+    label = {spelt(name): number for names in (source.class_names, source.classes) for number, name in enumerate(names)}
     weights = np.ones(len(source.classes), np.float32)
     for name, weight in asked.items():
-        if name not in label:
+        if spelt(name) not in label:
             hint = nearest(name, list(label)) or f"; there are {', '.join(list(label)[:5])}{', ...' * (len(label) > 5)}"
             raise SettingsError(f"loss.class_weights: {name}: no such class{hint}")
-        weights[label[name]] = weight
+        weights[label[spelt(name)]] = weight
     return weights

@@ -67,6 +67,11 @@ class State:
         """Places in `rest` of random layers' seeds: (seed, count of draws), int64 [2] each."""
         return [index for index, variable in enumerate(self.rest) if variable.path.endswith("seed_generator_state")]
 
+    @property
+    def epoch_began(self) -> int:
+        """Steps made before the epoch under way."""
+        return self.rows[-1]["step"] if self.rows else 0
+
     def tensors(self) -> Iterator[tuple[str, tf.Variable]]:
         """Every variable by a name that depends on its place alone, so that any process finds it again."""
         for index, variable in enumerate(self.network.variables):

@@ -183,7 +183,8 @@ def _update(
 def _rescaled(scaling: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
     """float16's loss scale, steps since it changed and updates left out, after one more step."""
     scale, since, skipped = tf.unstack(tf.convert_to_tensor(scaling))
-    grown = since + 1 >= GROWTH_STEPS
+    # Doubled to infinity it would stay there: halved, infinity is itself. Gradients of a float32 head never overflow before.
+    grown = (since + 1 >= GROWTH_STEPS) & tf.math.is_finite(scale * 2)
     if_finite = tf.stack([tf.where(grown, scale * 2, scale), tf.where(grown, 0.0, since + 1), skipped])
     return tf.where(finite, if_finite, tf.stack([scale / 2, 0.0, skipped + 1]))
 

@@ -30,8 +30,20 @@ AUGMENT = AugmentSettings(
     augmix={"consistency": 12},
     color_jitter={"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
 )
-BATCH = 8
-STEPS = 4  # of 13 photos, each twice in its batch: two epochs, and the border between them in the middle of a batch
+MIXED = {
+    mode: AugmentSettings(
+        random_resized_crop={},
+        mixing={"mixup": 0.8, "cutmix": 1.0, "mode": mode, "off_after_epoch": 8},
+        random_erasing={"probability": 0.5, "count": 2},
+    )
+    for mode in ("batch", "group", "element")
+}
+KINDS = {
+    "training": 8,
+    "evaluation": 8,
+    **dict.fromkeys(MIXED, 32),
+}  # batches; 4 replicas cut one of 32 into whole groups
+STEPS = 4  # of 13 photos, each twice in its batch: epochs end in the middle of batches
 
 
 # A process with a strategy of its own: what each of its replicas gets of every batch.
@@ -44,7 +56,7 @@ def local(batch):
     whole = {{name: strategy.experimental_local_results(value) for name, value in batch.items()}}
     return [{{name: rows[replica].numpy() for name, rows in whole.items()}} for replica in range(len(whole["labels"]))]
 found = {{}}
-for kind in ("training", "evaluation"):
+for kind in test.KINDS:
     stream = test.opened(Path({photos!r}), kind, strategy)
     found[kind] = [local(batch) for batch in test.batches(stream)]
 """
@@ -64,26 +76,26 @@ def wanted(photos: Path) -> dict[str, list[str]]:
     """Checksums of the global batches of one device and two threads."""
     return {
         kind: [checksum([batch]) for batch in batches(opened(photos, kind, tf.distribute.get_strategy()))]
-        for kind in ("training", "evaluation")
+        for kind in KINDS
     }
 
 
 def opened(
-    photos: Path, kind: str, strategy: tf.distribute.Strategy, threads: int = 2, step: int = 0, size: int = BATCH
+    photos: Path, kind: str, strategy: tf.distribute.Strategy, threads: int = 2, step: int = 0, size: int | None = None
 ) -> Stream:
     source = open_source(FolderSource(name="folder", directory=photos)).train
-    options = {"batch_size": size, "threads": threads, "report": pytest.fail}
+    options = {"batch_size": size or KINDS[kind], "threads": threads, "report": pytest.fail}
     if kind == "evaluation":
         stream = pipeline.evaluation_stream(source, Preset(size=(48, 64)), strategy, **options)
         stream.seek(step)
         return stream
     return pipeline.training_stream(
-        source, Preset(size=(48, 64)), AUGMENT, strategy, seed=5, repeats=2, first_step=step, **options
+        source, Preset(size=(48, 64)), MIXED.get(kind, AUGMENT), strategy, seed=5, repeats=2, first_step=step, **options
     )
 
 
 def batches(stream: Stream) -> Iterable[dict]:
-    """Up to the end of the second epoch, or of the evaluation."""
+    """As many as are compared, or up to the end of the evaluation."""
     return itertools.islice(stream, STEPS - stream.step)
 
 
@@ -96,24 +108,34 @@ def checksum(parts: list[dict]) -> str:
 
 
 def test_the_batches_differ(wanted: dict) -> None:
-    assert len({*wanted["training"], *wanted["evaluation"]}) == STEPS + 2
+    assert len({checksum for kind in KINDS for checksum in wanted[kind]}) == (len(KINDS) - 1) * STEPS + 2
 
 
-@pytest.mark.parametrize("kind", ["training", "evaluation"])
+def test_batches_hold_what_is_drawn_for_mixing_and_erasing(photos: Path) -> None:
+    for mode in MIXED:
+        batch = next(opened(photos, mode, tf.distribute.get_strategy()))
+        assert batch["shares"].shape == (32,)
+        assert batch["cuts"].shape == (32, 4)
+        assert batch["erasures"].shape == (32, 2, 4)
+        assert (batch["shares"].numpy() < 1).any() or batch["cuts"].numpy().any()
+        assert batch["erasures"].numpy().any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_eight_threads_and_a_start_anywhere_change_no_byte(photos: Path, wanted: dict, kind: str) -> None:
     step = int(np.random.default_rng(1).integers(1, len(wanted[kind])))
     stream = opened(photos, kind, tf.distribute.get_strategy(), threads=8, step=step)
     assert [checksum([batch]) for batch in batches(stream)] == wanted[kind][step:]
 
 
-@pytest.mark.parametrize("kind", ["training", "evaluation"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_workers_change_no_byte(photos: Path, wanted: dict, kind: str) -> None:
     """Two workers of two replicas each, with one thread: each opens its part as MultiWorkerMirroredStrategy has it done."""
     stream, parts = opened(photos, kind, tf.distribute.get_strategy(), threads=1), []
     for worker in range(2):
         rows = stream.of_worker(tf.distribute.InputContext(2, worker, 4)).take(2 * len(wanted[kind]))
         parts.append(list(rows.as_numpy_iterator()))
-    assert all(len(part["labels"]) == BATCH // 4 for part in parts[0])
+    assert all(len(part["labels"]) == KINDS[kind] // 4 for part in parts[0])
     found = [
         checksum([part for of in parts for part in of[2 * step : 2 * step + 2]]) for step in range(len(wanted[kind]))
     ]
@@ -129,7 +151,7 @@ from keras_imagenet.settings import RuntimeSettings
 strategy = runtime.start(RuntimeSettings(logical_cpus=2), None)
 assert strategy.num_replicas_in_sync == 2
 {PARTS.format(tests=str(Path(__file__).parent), photos=str(photos))}
-uneven = test.opened(Path({str(photos)!r}), "evaluation", strategy, size=test.BATCH - 1)
+uneven = test.opened(Path({str(photos)!r}), "evaluation", strategy, size=7)
 found["uneven"] = [local(batch) for batch in test.batches(uneven)]
 print(json.dumps({{kind: [test.checksum(parts) for parts in found[kind]] for kind in found}}))
 """

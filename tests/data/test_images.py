@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 import tensorflow as tf
+from pictures import encoded, photo, with_orientation
 from PIL import Image, ImageOps
 
 from keras_imagenet.data.images import (
@@ -25,22 +26,6 @@ ODD = {
     "text_named.jpg": "text, which is not supported",
     "truncated.jpg": "truncated JPEG",
 }
-
-
-@cache
-def photo(height: int = 150, width: int = 200) -> Image.Image:
-    """A smooth picture with edges, as photos have them."""
-    random = np.random.default_rng(3)
-    small = Image.fromarray(random.integers(0, 256, (9, 12, 3), np.uint8))
-    image = np.array(small.resize((width, height), Image.BICUBIC))
-    image[height // 3 : height // 2, width // 4 : width // 2] = (250, 20, 90)
-    return Image.fromarray(image)
-
-
-def encoded(image: Image.Image, kind: str = "JPEG", **options) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def psnr(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -63,15 +48,6 @@ def graphs(preset: Preset):
         lambda image, seed: random_resized_crops([image], seed[tf.newaxis], preset)[0], input_signature=[string, seed]
     )
     return evaluate, crop
-
-
-def with_orientation(image: Image.Image, number: int, order: str = "II") -> bytes:
-    """A JPEG whose Exif segment stands behind the JFIF one, in either byte order."""
-    sign = "<" if order == "II" else ">"
-    directory = struct.pack(sign + "HHHIHH", 1, 274, 3, 1, number, 0) + b"\0\0\0\0"
-    exif = b"Exif\0\0" + order.encode() + struct.pack(sign + "HI", 42, 8) + directory
-    plain = encoded(image, quality=95)
-    return plain[:20] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[20:]
 
 
 def test_every_oddity_is_decoded_as_by_pillow_or_named(shared):
@@ -290,6 +266,13 @@ def test_modes_become_rgb_as_pillow_converts_them(mode):
         content = encoded(image, kind, **({"lossless": True} if kind == "WEBP" else {}))
         expected = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
         np.testing.assert_array_equal(decode(content), expected, err_msg=f"{mode} {kind}")
+
+
+def test_a_bmp_may_run_from_top_to_bottom():
+    content = bytearray(encoded(photo(30, 40), "BMP"))
+    rows = np.frombuffer(bytes(content[54:]), np.uint8).reshape(30, 120)
+    content[22:26], content[54:] = struct.pack("<i", -30), rows[::-1].tobytes()
+    np.testing.assert_array_equal(decode(bytes(content)), np.asarray(photo(30, 40)))
 
 
 def malformed(count: int) -> list[bytes]:

@@ -1,123 +1,194 @@
 """Mixing and erasing of batches: exact over how batches are cut up, shares that belong to the pixels, counts."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.stats import kstest
 
-from keras_imagenet.data.augment.erasing import erase
-from keras_imagenet.data.mixing import GROUP, mix, on_device
+from keras_imagenet.data.augment import erasing
+from keras_imagenet.data.batches import MIXED_TOGETHER
+from keras_imagenet.data.mixing import draw_mixing, mix, on_device, on_host
+from keras_imagenet.data.order import Plan
 from keras_imagenet.settings import AugmentSettings
+from keras_imagenet.settings.augment import Mixing, RandomErasing
 
-BOTH = {"mixup_alpha": 0.8, "cutmix_alpha": 1.0}
+BOTH = {"mixup": 0.8, "cutmix": 1.0}
+MODES = ["batch", "group", "element"]
 
 
-def batch(rows: int, side: int = 12) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Images that are one number each, 1 to rows; one-hot targets; seeds."""
+def batch(rows: int, side: int = 12) -> tuple[tf.Tensor, tf.Tensor, Plan]:
+    """Images that are one number each, 1 to rows; one-hot targets; their plan."""
     values = tf.range(1.0, rows + 1)[:, tf.newaxis, tf.newaxis, tf.newaxis]
-    seeds = tf.stack((tf.range(rows), tf.fill(rows, 3)), axis=1)
-    return tf.tile(values, (1, side, side, 3)), tf.eye(rows), seeds
+    seeds = np.random.default_rng(3).integers(-(2**31), 2**31, (rows, 2)).astype(np.int32)
+    positions = np.arange(rows)
+    plan = Plan(positions, np.zeros_like(positions), positions, seeds, np.ones(rows, np.float32))
+    return tf.tile(values, (1, side, side, 3)), tf.eye(rows), plan
 
 
-def act(function, *tensors, **options):
-    """As in training: in a graph."""
-    return tf.function(lambda *tensors: function(*tensors, **options), autograph=False)(*tensors)
+def part_of(plan: Plan, part: slice) -> Plan:
+    return Plan(*(getattr(plan, field.name)[part] for field in fields(plan)))
 
 
-@pytest.mark.parametrize("mode", ["element", "batch"])
-def test_batches_cut_up_otherwise_are_mixed_alike(mode):
-    images, targets, seeds = batch(32)
-    whole = mix(images, targets, seeds, mode=mode, **BOTH)
-    for start in range(0, 32, GROUP):
-        part = slice(start, start + GROUP)
-        ours = mix(images[part], targets[part], seeds[part], mode=mode, **BOTH)
-        np.testing.assert_array_equal(whole[0][part], ours[0])
-        np.testing.assert_array_equal(whole[1][part], ours[1])
+def with_values(plan: Plan, **values: np.ndarray) -> Plan:
+    return Plan(**{field.name: values.get(field.name, getattr(plan, field.name)) for field in fields(plan)})
 
 
-@pytest.mark.parametrize("alphas", [{"mixup_alpha": 0.4}, {"cutmix_alpha": 1.0}, BOTH])
-@pytest.mark.parametrize("mode", ["element", "batch"])
+def mixed(images: tf.Tensor, targets: tf.Tensor, plan: Plan, step: int = 0, **options) -> tuple[np.ndarray, np.ndarray]:
+    drawn = draw_mixing(Mixing(**options), step, plan, images.shape[1:3], run_seed=7)
+    return tuple(value.numpy() for value in mix(images, targets, **drawn))
+
+
+def test_batches_cut_up_otherwise_are_mixed_alike():
+    """As replicas, workers and micro-batches cut them: what is drawn, and what comes of it."""
+    images, targets, plan = batch(32)
+    for mode in MODES:
+        options = {"mode": mode, **BOTH}
+        whole = mixed(images, targets, plan, **options)
+        for start in range(0, 32, MIXED_TOGETHER):
+            part = slice(start, start + MIXED_TOGETHER)
+            ours = mixed(images[part], targets[part], part_of(plan, part), **options)
+            np.testing.assert_array_equal(whole[0][part], ours[0])
+            np.testing.assert_array_equal(whole[1][part], ours[1])
+
+
+@pytest.mark.parametrize("alphas", [{"mixup": 0.4}, {"cutmix": 1.0}, BOTH])
+@pytest.mark.parametrize("mode", MODES)
 def test_targets_are_mixed_by_the_share_of_the_pixels(alphas, mode):
     """A corrected lambda: the clipped rectangle's area counts, not the drawn one's."""
-    images, targets, seeds = batch(64)
-    mixed, shares = mix(images, targets, seeds, mode=mode, **alphas)
+    images, targets, plan = batch(64)
+    found, shares = mixed(images, targets, plan, mode=mode, **alphas)
     values = tf.range(1.0, 65.0)
-    np.testing.assert_allclose(tf.reduce_mean(mixed, (1, 2, 3)), tf.linalg.matvec(shares, values), rtol=1e-5)
+    np.testing.assert_allclose(tf.reduce_mean(found, (1, 2, 3)), tf.linalg.matvec(shares, values), rtol=1e-5)
     np.testing.assert_allclose(tf.reduce_sum(shares, 1), np.ones(64), rtol=1e-6)
     partners = np.argmax(np.where(np.eye(64) > 0, -1, shares), axis=1)
     mixed_rows = np.diag(shares) < 1
-    expected = np.arange(64).reshape(-1, GROUP)[:, ::-1].ravel()
+    assert mixed_rows.any()
+    expected = np.arange(64).reshape(-1, MIXED_TOGETHER)[:, ::-1].ravel()
     np.testing.assert_array_equal(partners[mixed_rows], expected[mixed_rows])
 
 
-def test_shares_follow_the_beta_distribution():
-    images, targets, seeds = batch(4096, side=1)
-    mixed = act(mix, images, targets[:, :1], seeds, mixup_alpha=0.5, mode="element")[0][:, 0, 0, 0]
-    own = images[:, 0, 0, 0]
-    partner = tf.reshape(tf.reverse(tf.reshape(own, (-1, GROUP)), (1,)), (-1,))
-    share = ((mixed - partner) / (own - partner)).numpy()
-    assert share.mean() == pytest.approx(0.5, abs=0.02)
-    assert share.var() == pytest.approx(0.125, abs=0.008)  # Beta(a, a): 1 / (4 (2 a + 1))
+@pytest.mark.parametrize(("mode", "draws"), [("batch", 1), ("group", 8), ("element", 64)])
+def test_a_mode_draws_once_for_a_batch_a_group_or_an_example(mode, draws):
+    """Share, kind and rectangle: the batch's are the same for every row of it, and others in the next step."""
+    drawn, later = (
+        draw_mixing(Mixing(mode=mode, **BOTH), step, batch(64)[2], (224, 224), run_seed=7) for step in (0, 1)
+    )
+    whole = np.column_stack((drawn["shares"], drawn["cuts"]))
+    np.testing.assert_array_equal(whole.reshape(draws, -1, 5), np.repeat(whole[:: 64 // draws, None], 64 // draws, 1))
+    assert len(np.unique(whole, axis=0)) == draws
+    assert (drawn["shares"] != later["shares"]).any() == (mode == "batch")  # in the others the examples' seeds decide
+
+
+@pytest.mark.parametrize("mode", ["batch", "element"])
+def test_shares_follow_the_beta_distribution(mode):
+    if mode == "batch":
+        plan = batch(8)[2]
+        drawn = [draw_mixing(Mixing(mixup=0.5), step, plan, (1, 1), 7)["shares"][0] for step in range(4096)]
+    else:
+        drawn = draw_mixing(Mixing(mixup=0.5, mode=mode), 0, batch(4096, side=1)[2], (1, 1), 7)["shares"]
+    assert np.mean(drawn) == pytest.approx(0.5, abs=0.02)
+    assert np.var(drawn) == pytest.approx(0.125, abs=0.008)  # Beta(a, a): 1 / (4 (2 a + 1))
+    assert kstest(drawn, "beta", (0.5, 0.5)).pvalue > 0.001
 
 
 def test_unreadable_examples_are_not_mixed_into_others():
-    images, targets, seeds = batch(8)
-    weights = tf.constant([1.0, 0, 1, 1, 1, 1, 1, 1])
-    _, shares = mix(images, targets, seeds, weights, **BOTH)
+    images, targets, plan = batch(8)
+    weights = np.array([1, 0, 1, 1, 1, 1, 1, 1], np.float32)
+    _, shares = mixed(images, targets, with_values(plan, weights=weights), **BOTH)
     assert shares[6, 6] == 1
     assert shares[1, 1] == 1
+    assert shares[0, 0] < 1
 
 
 def test_mixing_ends_after_its_epochs_example_by_example_and_skips_unreadable_ones():
     """A batch that runs over the border is mixed on its near side only, and cut up otherwise gives the same."""
-    images, targets, seeds = batch(32)
-    rows = {
-        "seeds": seeds,
-        "weights": tf.tensor_scatter_nd_update(tf.ones(32), [[3]], [0.0]),
-        "epochs": tf.cast(tf.range(32) >= 20, tf.int32) + 2,
-    }
-    act = on_device(AugmentSettings(mixing={"cutmix": 1.0, "mode": "element", "off_after_epoch": 3}))
-    mixed, shares = act(images, targets, rows)
-    changed = np.diag(shares) < 1
-    assert not changed[20:].any()
-    assert not changed[[3, 4]].any()  # the unreadable one and its partner
-    assert not changed[[16, 17, 18, 19]].any()  # their partners are past the border
-    assert changed[:16].sum() > 10
-    for start in range(0, 32, GROUP):
-        part = slice(start, start + GROUP)
-        ours = act(images[part], targets[part], {name: value[part] for name, value in rows.items()})
-        np.testing.assert_array_equal(mixed[part], ours[0])
+    images, targets, plan = batch(32)
+    plan = with_values(plan, weights=np.where(np.arange(32) == 3, 0, 1), epochs=2 + (np.arange(32) >= 20))
+    for mode in MODES:
+        settings = AugmentSettings(mixing={"cutmix": 1.0, "mode": mode, "off_after_epoch": 3})
+        draw, act = on_host(settings, images.shape[1:3], 7), on_device(settings)
+        found, shares = act(images, targets, draw(0, plan))
+        changed = np.diag(shares) < 1
+        assert not changed[20:].any()
+        assert not changed[[3, 4]].any()  # the unreadable one and its partner
+        assert not changed[[16, 17, 18, 19]].any()  # their partners are past the border
+        assert changed[:16].sum() > 10 or mode == "group"
+        for start in range(0, 32, MIXED_TOGETHER):
+            part = slice(start, start + MIXED_TOGETHER)
+            ours = act(images[part], targets[part], draw(0, part_of(plan, part)))
+            np.testing.assert_array_equal(found[part], ours[0])
 
 
 def test_probability_counts():
-    images, targets, seeds = batch(1024, side=1)
-    _, shares = act(mix, images, targets, seeds, mixup_alpha=1.0, mode="element", probability=0.3)
+    images, targets, plan = batch(1024, side=1)
+    _, shares = mixed(images, targets, plan, mixup=1.0, mode="element", probability=0.3)
     assert (np.diag(shares) < 1).mean() == pytest.approx(0.3, abs=0.05)
+
+
+def test_batches_are_cut_as_often_as_asked_and_mixed_otherwise():
+    plan = batch(8)[2]
+    settings = Mixing(**BOTH, switch_probability=0.3, probability=0.8)
+    drawn = [draw_mixing(settings, step, plan, (224, 224), 7) for step in range(2000)]
+    cut = np.array([each["cuts"].any() for each in drawn])
+    blended = np.array([(each["shares"] < 1).any() for each in drawn])
+    assert not (cut & blended).any()
+    assert cut.mean() == pytest.approx(0.8 * 0.3, abs=0.03)
+    assert blended.mean() == pytest.approx(0.8 * 0.7, abs=0.04)
+
+
+def erased(images: tf.Tensor, seeds: np.ndarray, **options) -> np.ndarray:
+    settings = RandomErasing(**options)
+    rectangles = erasing.draw(settings, seeds, images.shape[1:3])
+    return erasing.erase(images, tf.constant(rectangles), tf.constant(seeds), settings.mode).numpy()
 
 
 @pytest.mark.parametrize("mode", ["zero", "const", "rand", "pixel"])
 def test_erasing_counts_areas_and_fills(mode):
     images = tf.fill((300, 32, 32, 3), 7.0)
-    seeds = tf.stack((tf.range(300), tf.fill(300, 1)), axis=1)
-    erased = act(erase, images, seeds, probability=0.5, mode=mode).numpy()
-    changed = (erased != 7).all(axis=-1)
+    found = erased(images, batch(300, side=1)[2].seeds, probability=0.5, mode=mode)
+    changed = (found != 7).all(axis=-1)
     chosen = changed.any(axis=(1, 2))
     assert chosen.mean() == pytest.approx(0.5, abs=0.08)
     shares = changed[chosen].mean(axis=(1, 2))
     assert 0.01 < shares.min() < 0.05
     assert 0.28 < shares.max() < 0.36
     assert shares.mean() == pytest.approx((0.02 + 1 / 3) / 2, abs=0.02)
-    content = erased[chosen][changed[chosen]]
+    content = found[chosen][changed[chosen]]
     if mode in ("zero", "const"):
         assert not content.any()
     else:
         assert content.std() == pytest.approx(1, abs=0.12)
-    colours = [len(np.unique(image[mask], axis=0)) for image, mask in zip(erased[chosen], changed[chosen], strict=True)]
+    colours = [len(np.unique(image[mask], axis=0)) for image, mask in zip(found[chosen], changed[chosen], strict=True)]
     assert (max(colours) == 1) == (mode != "pixel")
 
 
-def test_erasing_does_not_depend_on_the_batch():
-    images = tf.random.stateless_normal((8, 16, 16, 3), (1, 2))
-    seeds = tf.stack((tf.range(8), tf.fill(8, 1)), axis=1)
-    whole = act(erase, images, seeds, probability=1.0, count=3)
-    halves = [act(erase, images[part], seeds[part], probability=1.0, count=3) for part in (slice(0, 4), slice(4, 8))]
-    np.testing.assert_array_equal(whole, tf.concat(halves, axis=0))
+def test_each_of_several_rectangles_has_a_colour_of_its_own():
+    found = erased(tf.fill((200, 64, 64, 1), 7.0), batch(200, side=1)[2].seeds, probability=1.0, mode="rand", count=3)
+    colours = np.array([len(set(image[image != 7].tolist())) for image in found])
+    assert set(colours) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("mode", ["rand", "pixel"])
+def test_erasing_does_not_depend_on_the_batch(mode):
+    images, seeds = tf.random.stateless_normal((8, 16, 16, 3), (1, 2)), batch(8)[2].seeds
+    options = {"probability": 1.0, "count": 3, "mode": mode}
+    whole = erased(images, seeds, **options)
+    halves = [erased(images[part], seeds[part], **options) for part in (slice(0, 4), slice(4, 8))]
+    np.testing.assert_array_equal(whole, np.concatenate(halves))
+
+
+@pytest.mark.parametrize("erasing_mode", ["const", "rand", "pixel"])
+def test_xla_mixes_and_erases_alike(erasing_mode):
+    """Alone, and within a step that it compiles; the last bit may differ where a sum is rounded once instead of twice."""
+    images, targets, plan = batch(16, side=20)
+    settings = AugmentSettings(
+        mixing={"mode": "element", **BOTH}, random_erasing={"probability": 0.5, "mode": erasing_mode, "count": 2}
+    )
+    rows = {"seeds": plan.seeds, **on_host(settings, (20, 20), 7)(0, plan)}
+    plain, compiled = on_device(settings, xla=False), on_device(settings)
+    wanted = plain(images, targets, rows)
+    for act in (compiled, tf.function(compiled, jit_compile=True), tf.function(plain, jit_compile=True)):
+        for ours, theirs in zip(act(images, targets, rows), wanted, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from keras_imagenet import preset as presets
 from keras_imagenet.data.sheet import draw_first_batch
 from keras_imagenet.data.sources import open_source
 from keras_imagenet.data.summary import summary, summary_lines
@@ -57,13 +58,13 @@ def test_a_limit_says_that_it_looked_at_some(settings):
 
 def test_the_sheet_shows_the_readable_images_of_the_first_batch(settings, tmp_path):
     splits = open_source(settings.data.source)
-    draw_first_batch(settings, splits, tmp_path / "sheet.png", threads=1)
+    draw_first_batch(settings, presets.resolve(settings.data), splits, tmp_path / "sheet.png", threads=1)
     with Image.open(tmp_path / "sheet.png") as image:
         assert image.size[0] > 1000
     with pytest.raises(
         SettingsError, match=r"--output .*sheet.docx: cannot be written: Format 'docx' is not supported"
     ):
-        draw_first_batch(settings, splits, Path(tmp_path / "sheet.docx"), threads=1)
+        draw_first_batch(settings, presets.resolve(settings.data), splits, Path(tmp_path / "sheet.docx"), threads=1)
 
 
 def test_a_sheet_is_drawn_whatever_batch_mixing_and_replicas_could_share(command, tmp_path):
@@ -72,3 +73,16 @@ def test_a_sheet_is_drawn_whatever_batch_mixing_and_replicas_could_share(command
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / "sheet.png") as image:
         assert image.size[0] > 1000
+
+
+def test_a_sheet_shows_what_training_gets_where_weights_bring_their_preset(command, tmp_path):
+    """Of weights trained at 16 pixels the images are cut to 16, as `fit` does, unless data.size says otherwise."""
+    run = tmp_path / "run"
+    done = command("fit", "--data.size", "16", "--train.steps", "1", "--runtime.run_folder", run)
+    assert done.returncode == 0, done.stderr
+    sheets = {}
+    for name, words in {"brought": ["null", "--model.weights", run], "given": ["16"], "other": ["8"]}.items():
+        done = command("data", "--data.size", *words, "--output", tmp_path / f"{name}.png")
+        assert done.returncode == 0, done.stderr
+        sheets[name] = (tmp_path / f"{name}.png").read_bytes()
+    assert sheets["brought"] == sheets["given"] != sheets["other"]

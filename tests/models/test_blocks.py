@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import keras
 import numpy as np
 import pytest
 
+from keras_imagenet.errors import SettingsError
 from keras_imagenet.models import blocks, registry, resnet
 
 rng = np.random.default_rng(0)
@@ -112,3 +115,86 @@ def test_squeeze_excite_can_be_added_and_taken_away():
 def test_stochastic_depth_of_a_resnet_rises_to_the_last_block():
     rates = {layer.name: layer.rate for layer in tiny(stochastic_depth=0.3).layers if "_drop" in layer.name}
     assert rates == pytest.approx({"stage1_block2_drop": 0.1, "stage2_block1_drop": 0.2, "stage2_block2_drop": 0.3})
+
+
+def layers(block) -> list[tuple[str, str]]:
+    """Name and class of each layer of a block, on images of 8 pixels."""
+    images = keras.Input((8, 8, 4))
+    return [(layer.name, type(layer).__name__) for layer in keras.Model(images, block(images)).layers[1:]]
+
+
+def test_a_convolution_its_norm_and_its_activation_are_layers_with_the_block_s_name_and_number():
+    """Checkpoints and weight converters hold on to these names."""
+    options = {"norm": blocks.TORCH_NORM, "name": "stage1"}
+    assert layers(lambda x: blocks.conv_norm(x, 8, 3, relu=True, number=2, **options)) == [
+        ("stage1_conv2", "Conv2D"),
+        ("stage1_norm2", "BatchNormalization"),
+        ("stage1_relu2", "ReLU"),
+    ]
+    assert layers(lambda x: blocks.conv_norm(x, None, 3, 2, activation="silu", **options)) == [
+        ("stage1_conv_pad", "ZeroPadding2D"),
+        ("stage1_conv", "DepthwiseConv2D"),
+        ("stage1_norm", "BatchNormalization"),
+        ("stage1_act", "Activation"),
+    ]
+    assert layers(lambda x: blocks.conv_norm(x, 8, 1, **options))[-1] == ("stage1_norm", "BatchNormalization")
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "padding", "size"), [(3, "same", 8), (3, "valid", 6), ((1, 3), "same", 8), (1, "same", 8)]
+)
+def test_only_valid_padding_without_a_stride_makes_maps_smaller(kernel_size, padding, size):
+    x = blocks.convolution(keras.Input((8, 8, 4)), 2, kernel_size, padding=padding, name="conv")
+    assert x.shape == (None, size, size, 2)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Features are the mean of a convolution's maps."""
+
+    filters: int
+    patch_size: int = 4
+    dropout: float = 0.25
+
+
+def features(images: keras.KerasTensor, network: Mean, *, use_bias: bool = False) -> keras.KerasTensor:
+    return blocks.convolution(images, network.filters, 3, use_bias=use_bias, name="conv")
+
+
+def built(variant: str | Mean = "mean8", *, size: int = 8, classes: int = 3, limits=None, **options) -> keras.Model:
+    build = blocks.builder(features, {"mean8": Mean(8)}, dropout=None, **(limits or {}))
+    return build(variant, input_shape=(size, 8, 3), classes=classes, **options)
+
+
+def test_a_builder_s_options_are_the_family_s_and_the_head_s():
+    build = blocks.builder(features, {})
+    assert registry.options_of(build) == {"use_bias", "dropout", "head_bias"}
+    assert built(use_bias=True).get_layer("conv").use_bias
+    with pytest.raises(TypeError, match="blur_pool"):
+        built(blur_pool=True)
+
+
+def test_a_network_without_a_name_is_called_as_its_family():
+    assert built().name == "mean8"
+    assert built(Mean(4)).name == "test_blocks"
+    assert built(Mean(4), classes=0).output_shape == (None, 4)
+
+
+def test_dropout_is_the_variant_s_own_unless_another_is_asked_for():
+    assert built().get_layer("head_dropout").rate == 0.25
+    assert built(dropout=0.5).get_layer("head_dropout").rate == 0.5
+    assert names(built(dropout=0.0), "dropout") == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "size", "message"),
+    [
+        ({"minimum": 9}, 8, "mean8 needs images of at least 9 pixels a side, got 8 x 8"),
+        ({"minimum": lambda network: network.filters + 1}, 8, "at least 9 pixels a side"),
+        ({"multiple": lambda network: network.patch_size}, 2, "at least 4 pixels a side, got 2 x 8"),
+        ({"multiple": lambda network: network.patch_size}, 10, "mean8 needs sides divisible by 4, got 10 x 8"),
+    ],
+)
+def test_an_image_of_a_size_that_does_not_fit_is_told_what_would(limits, size, message):
+    with pytest.raises(SettingsError, match=f"data.size: .*{message}"):
+        built(size=size, limits=limits)

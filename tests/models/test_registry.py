@@ -66,6 +66,12 @@ def test_an_image_too_small_is_told_the_least_size(name, least):
         registry.build(name, input_shape=(least - 1, 64, 3), classes=10)
 
 
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "mixer_s16_224"])
+def test_sides_that_patches_do_not_fill_are_refused(name):
+    with pytest.raises(SettingsError, match=f"data.size: {name} needs sides divisible by 16, got 40 x 32"):
+        registry.build(name, input_shape=(40, 32, 3), classes=10)
+
+
 @pytest.mark.parametrize("name", ["simple_cnn", "resnet18"])
 def test_digits_of_8_pixels_fit(name):
     network = registry.build(name, input_shape=(8, 8, 1), classes=10)

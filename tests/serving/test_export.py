@@ -6,9 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
+from keras_imagenet.errors import DataError, KerasImagenetError
+from keras_imagenet.preset import Preset
+from keras_imagenet.serving import export
 
 ASK = """
 import json, os, sys
@@ -61,7 +66,7 @@ def test_serving_answers_what_predict_says(command, photo_run: Path, saved_model
     """tensorflow/serving#1443: served answers differ from predict. Turned, transparent, grey and CMYK files included."""
     folder = shared / "data" / "oddities"
     done = command("predict", photo_run, folder, "--json")
-    answers = json.loads(done.stdout)
+    answers = json.loads(done.stdout)["images"]
     files = [Path(answer["image"]) for answer in answers]
     assert len(files) >= 11
     served = ask(saved_model, files)
@@ -108,3 +113,37 @@ print(network.output_shape, "keras_imagenet" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.strip() == "(None, 2) False"
+
+
+def two_classes(biases: tuple[float, float]) -> keras.Model:
+    """A network that answers the same for every image."""
+    images = keras.Input((32, 32, 3), name="images")
+    logits = keras.layers.Dense(2, kernel_initializer="zeros", name="logits")
+    network = keras.Model(images, logits(keras.layers.GlobalAveragePooling2D()(images)))
+    logits.bias.assign(biases)
+    return network
+
+
+def test_swapped_classes_are_noticed(tmp_path: Path) -> None:
+    """Sorted, the probabilities of both networks are the same; so are those under swapped names."""
+    preset = Preset(size=(32, 32))
+    version, difference = export.export(two_classes((0.0, 1.0)), preset, ("cat", "dog"), tmp_path)
+    assert difference <= 1e-6
+    with pytest.raises(KerasImagenetError, match="answers otherwise"):
+        export._difference(two_classes((1.0, 0.0)), preset, ("cat", "dog"), version)
+    with pytest.raises(KerasImagenetError, match="answers otherwise"):
+        export._difference(two_classes((0.0, 1.0)), preset, ("dog", "cat"), version)
+
+
+def test_no_version_is_left_where_names_and_answers_do_not_match(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="tells 2 classes apart, and 1 are named"):
+        export.export(two_classes((0.0, 1.0)), Preset(size=(32, 32)), ("cat",), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_process_that_is_asked_imports_nothing_from_where_it_runs(photo_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('ran what lies here')")
+    installed = Path(sys.executable).with_name("keras-imagenet")
+    words = [installed, "export", photo_run, "--output", tmp_path / "served"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,35 +110,28 @@ def interrupt(words: list[str], run: Path, number: signal.Signals) -> tuple[int,
     return process.returncode, complaint
 
 
-def test_two_replicas_give_the_weights_of_one(command, tmp_path: Path) -> None:
-    """20 steps of SGD with momentum, decay and clipping, without dropout: equal up to rounding of float32 sums."""
-    found = {}
-    for replicas in (1, 2):
-        words = (
-            "fit",
-            "--train.steps",
-            "20",
-            "--model.dropout",
-            "0",
-            "--optimizer.name",
-            "sgd",
-            "--optimizer.weight_decay",
-            "1e-4",
-        )
-        words += (
-            "--optimizer.learning_rate",
-            "0.02",
-            "--train.clip_norm",
-            "1",
-            "--runtime.logical_cpus",
-            str(replicas),
-        )
-        done = command(*words, "--runtime.run_folder", tmp_path / str(replicas))
+def test_two_replicas_give_the_weights_of_one_from_the_start_or_from_the_middle(command, tmp_path: Path) -> None:
+    """20 steps of SGD with momentum, decay and clipping, without dropout: equal up to rounding of float32 sums.
+
+    The third run has one replica for ten steps and goes on with two.
+    """
+    words = ("fit", "--train.steps", "20", "--train.checkpoint_steps", "10", "--train.clip_norm", "1")
+    words += ("--model.dropout", "0", "--optimizer.name", "sgd", "--optimizer.weight_decay", "1e-4")
+    words += ("--optimizer.learning_rate", "0.02")
+    for replicas, name in ((1, "one"), (2, "two"), (2, "both")):
+        run = tmp_path / name
+        if name == "both":
+            shutil.copytree(tmp_path / "one", run)
+            for file in ("metrics.json", "model.keras", "checkpoints/step-00000020.npz"):
+                (run / file).unlink()
+        done = command(*words, "--runtime.logical_cpus", str(replicas), "--runtime.run_folder", run)
         assert done.returncode == 0, done.stderr
         assert f"on each of {replicas} replica(s)" in done.stdout
-        found[replicas] = weights(tmp_path / str(replicas))
-    for one, two in zip(found[1], found[2], strict=True):
-        assert np.max(np.abs(one - two)) <= 1e-5 * np.max(np.abs(one))
+        assert ("going on from step 10" in done.stdout) == (name == "both")
+    one, *others = (weights(tmp_path / name) for name in ("one", "two", "both"))
+    for other in others:
+        for value, wanted in zip(other, one, strict=True):
+            assert np.max(np.abs(value - wanted)) <= 1e-5 * np.max(np.abs(wanted))
 
 
 DROPPED = """

@@ -32,6 +32,17 @@ def test_linear_halves_in_the_middle() -> None:
     assert rates(name="linear")(50) == pytest.approx(0.05)
 
 
+def test_linear_ends_at_its_floor_and_stays_there() -> None:
+    rate = rates(name="linear", final_factor=0.2)
+    assert [rate(step) for step in (25, 50, 100, 150)] == pytest.approx([0.08, 0.06, 0.02, 0.02])
+
+
+@pytest.mark.parametrize(("name", "half"), [("cosine", 0.05), ("linear", 0.05)])
+def test_a_schedule_runs_over_the_steps_after_the_warm_up(name: str, half: float) -> None:
+    rate = rates(name=name, warmup_epochs=2)
+    assert [rate(step) for step in (20, 60, 100)] == pytest.approx([0.1, half, 0])
+
+
 def test_steps_fall_at_their_milestones() -> None:
     rate = rates(name="step", milestones=(3, 6))
     assert [rate(step) for step in (29, 30, 59, 60)] == pytest.approx([0.1, 0.01, 0.01, 0.001])

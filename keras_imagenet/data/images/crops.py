@@ -7,13 +7,16 @@ from functools import partial
 import tensorflow as tf
 
 from keras_imagenet.data.images.compiled_resample import resample_each
-from keras_imagenet.data.images.decoding import decode
 from keras_imagenet.data.images.resample import margin, resample
-from keras_imagenet.data.images.seen import Seen, look_at, pixels_of
+from keras_imagenet.data.images.seen import Seen, decoded_pixels, divisors, look_at, pixels_of
+from keras_imagenet.data.images.tracing import traced_once
 from keras_imagenet.data.seeds import fold, uniform
 from keras_imagenet.preset import Preset
 
 _ATTEMPTS = 10
+_TOGETHER = 2**24
+"""Pixels that are decoded before the first image is cut, at most, 50 MB of RGB: a group that has more is taken one image after
+the other, so that no memory holds many large ones."""
 
 Resampling = Callable[..., tf.Tensor]
 """resample_each, or what computes the same in TensorFlow's operations."""
@@ -76,8 +79,7 @@ def random_resized_crops(
     """
     seen = look_at([tf.convert_to_tensor(image) for image in images])
     windows = random_boxes(seen.sizes, fold(seeds, "random_resized_crop"), scale, ratio)
-    resampling = partial(resample_each, mirrored=mirrored)
-    return _cut(seen, windows, tf.cast(windows, tf.float64), preset, resampling)
+    return _cut(seen, windows, tf.cast(windows, tf.float64), preset, resample_each, mirrored)
 
 
 def random_boxes(
@@ -104,9 +106,11 @@ def random_boxes(
 def _evaluation_crops(images: list[tf.Tensor], preset: Preset, resampling: Resampling) -> tf.Tensor:
     if all(_shown_as_it_is(image, preset) for image in images):
         return _channels(tf.stack(images), preset)
-    if preset.fit == "pad":
-        return tf.stack([_padded(image, preset, resampling) for image in images])
     seen = look_at(images)
+    if preset.fit == "pad":
+        wholes = tf.pad(seen.sizes, [[0, 0], [2, 0]])
+        act = partial(_padded, preset=preset, resampling=resampling)
+        return _within_memory(act, seen, wholes, tf.cast(wholes, tf.float64), tf.ones_like(seen.sizes[:, 0]))
     boxes = _evaluation_boxes(seen.sizes, preset)
     # Where an image is resized and then cut, pixels around the box count too.
     around = margin(boxes, preset.size, preset.kernel, preset.antialias)
@@ -134,9 +138,53 @@ def _evaluation_boxes(sizes: tf.Tensor, preset: Preset) -> tf.Tensor:
     return tf.concat((corner * per_pixel, per_pixel * preset.size), axis=1)
 
 
-def _cut(seen: Seen, windows: tf.Tensor, boxes: tf.Tensor, preset: Preset, resampling: Resampling) -> tf.Tensor:
-    parts, starts, boxes = pixels_of(seen, windows, boxes, preset.size, _smooth_chroma(preset))
-    return _channels(resampling(parts, starts, boxes, preset.size, preset.kernel, preset.antialias), preset)
+def _cut(
+    seen: Seen,
+    windows: tf.Tensor,
+    boxes: tf.Tensor,
+    preset: Preset,
+    resampling: Resampling,
+    mirrored: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """The boxes, float64 [n, 4], resampled to the preset's size, of what is decoded in windows, int32 [n, 4]."""
+
+    def act(seen: Seen, windows: tf.Tensor, boxes: tf.Tensor, divided: tf.Tensor, *mirrored: tf.Tensor) -> tf.Tensor:
+        parts, starts, boxes = pixels_of(seen, windows, boxes, divided, _smooth_chroma(preset))
+        how = preset.size, preset.kernel, preset.antialias
+        return _channels(resampling(parts, starts, boxes, *how, *mirrored), preset)
+
+    more = () if mirrored is None else (mirrored,)
+    return _within_memory(act, seen, windows, boxes, divisors(seen, boxes, preset.size), *more)
+
+
+def _within_memory(
+    act: Callable[..., tf.Tensor],
+    seen: Seen,
+    windows: tf.Tensor,
+    boxes: tf.Tensor,
+    divided: tf.Tensor,
+    *more: tf.Tensor,
+) -> tf.Tensor:
+    """What `act` makes of images and rows: of all together, or of one after the other where they are large."""
+    rows = windows, boxes, divided, *more
+    n = len(seen.images)
+    if not seen.are_encoded or n == 1:
+        return act(seen, *rows)
+
+    def of_one(image: tf.Tensor, facts: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
+        return act(Seen([image], facts[tf.newaxis]), *[row[tf.newaxis] for row in rows])[0]
+
+    def in_turn(images: Sequence[tf.Tensor], *rows: tf.Tensor) -> tf.Tensor:
+        one = of_one if tf.executing_eagerly() else traced_once(of_one)
+        results = []
+        for image, *row in zip(images, *map(tf.unstack, rows), strict=True):
+            with tf.control_dependencies(results[-1:]):
+                results.append(one(image, *row))
+        return tf.stack(results)
+
+    large = in_turn if tf.executing_eagerly() else traced_once(in_turn)
+    small = decoded_pixels(seen, windows, divided) <= _TOGETHER
+    return tf.cond(small, lambda: act(seen, *rows), lambda: large(seen.images, seen.facts, *rows))
 
 
 def _resampled_by_tensorflow(images: Sequence[tf.Tensor], starts: tf.Tensor, boxes: tf.Tensor, *how) -> tf.Tensor:
@@ -149,23 +197,27 @@ def _smooth_chroma(preset: Preset) -> bool:
     return preset.kernel != "area"
 
 
-def _padded(image: tf.Tensor, preset: Preset, resampling: Resampling) -> tf.Tensor:
-    """The whole image as large as it fits, in the middle, with borders of the mean's colour."""
-    pixels = decode(image, _smooth_chroma(preset)) if image.dtype == tf.string else image
-    whole = tf.cast(tf.shape(pixels)[:2], tf.float64)
+def _padded(
+    seen: Seen, windows: tf.Tensor, boxes: tf.Tensor, divided: tf.Tensor, preset: Preset, resampling: Resampling
+) -> tf.Tensor:
+    """The whole images as large as they fit, in the middle, with borders of the mean's colour."""
+    parts, starts, boxes = pixels_of(seen, windows, boxes, divided, _smooth_chroma(preset))
     target = tf.constant(preset.size)
-    scale = tf.reduce_min(tf.cast(target, tf.float64) / whole)
-    size = tf.clip_by_value(tf.cast(tf.round(whole * scale), tf.int32), 1, target)
-    box = tf.concat((tf.zeros_like(whole), whole), axis=0)
-    inner = _channels(
-        resampling([pixels], tf.zeros(1, tf.int32), box[tf.newaxis], size, preset.kernel, preset.antialias), preset
-    )[0]
-    before = (target - size) // 2
-    paddings = tf.concat((tf.stack((before, target - size - before), axis=1), [[0, 0]]), axis=0)
+    scale = tf.reduce_min(tf.cast(target, tf.float64) / boxes[:, 2:], axis=1, keepdims=True)
+    sizes = tf.clip_by_value(tf.cast(tf.round(boxes[:, 2:] * scale), tf.int32), 1, target)
     colour = tf.constant([round(255 * mean) for mean in preset.mean], tf.int32)
-    # Pad fills with one number only: pad what exceeds the colour, modulo 256.
-    inner = tf.pad((tf.cast(inner, tf.int32) - colour) % 256, paddings)
-    return tf.ensure_shape(tf.cast((inner + colour) % 256, tf.uint8), preset.input_shape)
+
+    def padded(part: tf.Tensor, start: tf.Tensor, box: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        how = size, preset.kernel, preset.antialias
+        inner = _channels(resampling([part], start[tf.newaxis], box[tf.newaxis], *how), preset)[0]
+        before = (target - size) // 2
+        paddings = tf.concat((tf.stack((before, target - size - before), axis=1), [[0, 0]]), axis=0)
+        # Pad fills with one number only: pad what exceeds the colour, modulo 256.
+        inner = tf.pad((tf.cast(inner, tf.int32) - colour) % 256, paddings)
+        return tf.ensure_shape(tf.cast((inner + colour) % 256, tf.uint8), preset.input_shape)
+
+    rows = zip(parts, tf.unstack(starts), tf.unstack(boxes), tf.unstack(sizes), strict=True)
+    return tf.stack([padded(*row) for row in rows])
 
 
 def _channels(pixels: tf.Tensor, preset: Preset) -> tf.Tensor:

@@ -1,16 +1,18 @@
 """Encoded bytes to pixels: the format is told by the content, never by a name.
 
-JPEG, PNG, BMP, WebP and a GIF's first frame, as uint8 RGB. Greyscale, CMYK, palettes and 16 bits (their high byte)
-become RGB; transparency is dropped, as Pillow's convert('RGB') does; a JPEG is turned as its Exif orientation says.
+JPEG, PNG, BMP, GIF and WebP, of animations the first frame, as uint8 RGB. Greyscale, CMYK, palettes and 16 bits (their high
+byte) become RGB; transparency is dropped, as Pillow's convert('RGB') does; JPEG, PNG and WebP are turned as their Exif orientation
+says.
 """
 
-from collections.abc import Callable
+from functools import partial
 
 import tensorflow as tf
 
-from keras_imagenet.data.images import exif
-from keras_imagenet.data.images.declared import assert_size
-from keras_imagenet.data.images.jpeg import decode_jpeg
+from keras_imagenet.data.images import exif, gif, jpeg, png, webp
+from keras_imagenet.data.images.declared import JPEG, assert_size, format_of
+from keras_imagenet.data.images.fields import number, piece
+from keras_imagenet.data.images.tracing import traced_once
 
 
 @tf.autograph.experimental.do_not_convert
@@ -28,88 +30,66 @@ def decode(encoded: tf.Tensor, smooth_chroma: bool = True) -> tf.Tensor:
         tf.errors.InvalidArgumentError: the bytes are of another format, damaged, or declare over MAXIMUM_PIXELS.
     """
     encoded = tf.convert_to_tensor(encoded)
-    return on_format(encoded, lambda: decode_jpeg(encoded, smooth_chroma), lambda image: image)
+    size, turned, kind = tf.split(header(encoded), (2, 1, 1))
+    with tf.control_dependencies([assert_size(size)]):
+        pixels = tf.cond(
+            kind[0] == JPEG,
+            lambda: jpeg.whole(encoded, smooth_chroma),
+            lambda: decode_other(encoded, exif.turned_size(size, turned[0]), kind[0]),
+        )
+    return tf.ensure_shape(exif.upright(pixels, turned[0]), (None, None, 3))
 
 
-def on_format(encoded: tf.Tensor, jpeg: Callable, other: Callable):
-    """The result of `jpeg()` for a JPEG's bytes, that of `other(decoded image)` for the other formats'."""
-    is_jpeg = tf.strings.substr(encoded, 0, 3) == b"\xff\xd8\xff"
-    return tf.cond(is_jpeg, jpeg, lambda: other(_decode_other(encoded)))
+traced_decode = tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
+"""decode of one image as a graph, traced when it is first called: a tenth of the time, where one after the other is decoded."""
 
 
-def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
-    head = tf.strings.substr(encoded, 0, 4)
-    cases = [
-        (head == b"\x89PNG", lambda: _decode_png(encoded)),
-        (tf.strings.substr(encoded, 0, 2) == b"BM", lambda: _decode_bmp(encoded)),
-        (head == b"GIF8", lambda: _decode_gif(encoded)),
-        ((head == b"RIFF") & (tf.strings.substr(encoded, 8, 4) == b"WEBP"), lambda: _decode_webp(encoded)),
+@traced_once
+def header(encoded: tf.Tensor) -> tf.Tensor:
+    """What an image's bytes declare, int32 [4]: height and width of the upright image, its orientation, and its format.
+
+    Nothing is decoded, and sizes are not held to any limit yet. Raises tf.errors.InvalidArgumentError for no known format.
+    """
+    kind = format_of(encoded)
+    readers = [
+        lambda: (jpeg.stored_size(encoded), exif.orientation(encoded)),
+        lambda: (_pair(encoded, 16, little=False), png.orientation(encoded)),
+        lambda: (_pair(encoded, 18, little=True), 1),
+        lambda: (gif.declared_size(encoded), 1),
+        lambda: (webp.declared_size(encoded), webp.orientation(encoded)),
     ]
-    image = tf.case(cases, default=lambda: _refuse(head), exclusive=False)
-    return tf.ensure_shape(image, (None, None, 3))
+    size, turned = tf.switch_case(kind, readers)
+    return tf.concat((exif.turned_size(size, turned), [turned, kind]), axis=0)
 
 
-def _decode_png(encoded: tf.Tensor) -> tf.Tensor:
-    with tf.control_dependencies([_assert_declared(encoded, 20, 16, 4, little=False)]):
-        return tf.io.decode_png(encoded, channels=3)
+@traced_once
+def decode_other(encoded: tf.Tensor, size: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
+    """Pixels as they are stored, uint8 [h, w, 3], of any format but JPEG, which has room for less than the whole.
 
-
-def _decode_gif(encoded: tf.Tensor) -> tf.Tensor:
-    with tf.control_dependencies([_assert_declared(encoded, 8, 6, 2, little=True)]):
-        return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    size: int32 [2], height and width that the header declared; anything else is an error. kind: the format.
+    """
+    decoders = [partial(act, encoded) for act in (png.decode_png, _decode_bmp, gif.decode_gif, webp.decode_webp)]
+    pixels = tf.switch_case(kind - 1, decoders)
+    as_declared = tf.reduce_all(tf.shape(pixels)[:2] == size)
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=as_declared, data=["not of the declared size"])]):
+        return tf.ensure_shape(tf.identity(pixels), (None, None, 3))
 
 
 def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     """24 and 32 bits a pixel, and 8 bits through the palette, which TensorFlow's operation leaves out."""
-    with tf.control_dependencies([_assert_declared(encoded, 22, 18, 4, little=True)]):
-        stored = tf.io.decode_bmp(encoded, channels=0)
-    stored = tf.ensure_shape(stored, (None, None, None))
+    stored = tf.ensure_shape(tf.io.decode_bmp(encoded, channels=0), (None, None, None))
 
     def through_palette() -> tf.Tensor:
-        start = 14 + exif.number(encoded, 14, 4, little=True)
-        palette = tf.io.decode_raw(tf.strings.substr(encoded, start, 4 * 256), tf.uint8)
+        start = 14 + number(encoded, 14, 4, little=True)
+        palette = tf.io.decode_raw(piece(encoded, start, 4 * 256), tf.uint8)
         palette = tf.reshape(palette[: tf.size(palette) // 4 * 4], (-1, 4))[:, 2::-1]  # blue, green, red, unused
-        colours = exif.number(encoded, 46, 4, little=True)
+        colours = number(encoded, 46, 4, little=True)
         palette = tf.cond((colours > 0) & (colours < 256), lambda: palette[:colours], lambda: palette)
         return tf.gather(palette, tf.cast(stored[..., 0], tf.int32))
 
     return tf.cond(tf.shape(stored)[-1] == 1, through_palette, lambda: stored[..., :3])
 
 
-def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
-    """A still WebP, transparent or not, or an animated one's first frame."""
-    with tf.control_dependencies([_assert_webp_size(encoded)]):
-        image = tf.io.decode_webp(encoded, channels=0)
-    # [h, w, c] or, animated, [frames, h, w, c]
-    first = tf.cond(tf.rank(image) == 4, lambda: tf.gather(image, 0), lambda: image)
-    return tf.ensure_shape(first, (None, None, None))[..., :3]
-
-
-def _assert_webp_size(encoded: tf.Tensor) -> tf.Operation:
-    """The size in a WebP's first chunk (RFC 9649 sections 2.5 to 2.7): 24 bits each less one, or 14 bits each."""
-    kind = tf.strings.substr(encoded, 12, 4)
-
-    def extended() -> tuple[tf.Tensor, tf.Tensor]:
-        return exif.number(encoded, 27, 3, True) + 1, exif.number(encoded, 24, 3, True) + 1
-
-    def lossless() -> tuple[tf.Tensor, tf.Tensor]:
-        both = exif.number(encoded, 21, 4, True)
-        return tf.bitwise.right_shift(both, 14) % 16_384 + 1, both % 16_384 + 1
-
-    def lossy() -> tuple[tf.Tensor, tf.Tensor]:
-        return exif.number(encoded, 28, 2, True) % 16_384, exif.number(encoded, 26, 2, True) % 16_384
-
-    height, width = tf.case([(kind == b"VP8X", extended), (kind == b"VP8L", lossless)], default=lossy)
-    return assert_size(tf.stack((height, width)))
-
-
-def _assert_declared(encoded: tf.Tensor, height_at: int, width_at: int, length: int, little: bool) -> tf.Operation:
-    height = exif.number(encoded, height_at, length, little)
-    width = exif.number(encoded, width_at, length, little)
-    return assert_size(tf.stack((height, width)))
-
-
-def _refuse(head: tf.Tensor) -> tf.Tensor:
-    asserted = tf.debugging.Assert(False, ["not a JPEG, PNG, BMP, GIF or WebP image; first bytes:", head])
-    with tf.control_dependencies([asserted]):
-        return tf.zeros((1, 1, 3), tf.uint8)
+def _pair(encoded: tf.Tensor, at: int, little: bool) -> tf.Tensor:
+    """Height and width, int32 [2], where a width of four bytes and a height stand; without the sign of a BMP's rows."""
+    return tf.abs(tf.io.decode_raw(piece(encoded, at, 8), tf.int32, little_endian=little, fixed_length=8))[::-1]

@@ -1,11 +1,16 @@
-"""The orientation that a camera noted in a JPEG's Exif segment, read by TensorFlow operations.
+"""The orientation that a camera noted, read by TensorFlow operations, and images turned by it.
 
 Source: JPEG ITU-T T.81 annex B (segments), Exif 2.32 section 4.5.4 and 4.6.4 (TIFF header, tag 274).
 """
 
 import tensorflow as tf
 
+from keras_imagenet.data.images.fields import number, piece
+from keras_imagenet.data.images.tracing import traced_once
+
 _ORIENTATION_TAG = 274
+_LONG = 4
+"""The type of a value of four bytes; the usual one has two."""
 HEAD = 4096
 """How many of an image's first bytes is_known_upright takes."""
 
@@ -73,6 +78,11 @@ def stored_box(box: tf.Tensor, size: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
     return tf.cond(turned > 1, turn, lambda: box)
 
 
+def turned_size(size: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
+    """Height and width, int32 [2], of the upright image where `size` is that of the stored one, and the other way round."""
+    return tf.where(swaps_axes(turned), size[::-1], size)
+
+
 def swaps_axes(turned: tf.Tensor) -> tf.Tensor:
     """Whether rows and columns change places (orientations 5 to 8)."""
     return turned >= 5
@@ -95,19 +105,21 @@ def _search(encoded: tf.Tensor) -> tf.Tensor:
         return tf.logical_and(tf.logical_not(found), _is_application(_marker(encoded, offset)))
 
     def step(offset: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        is_exif = (
-            tf.strings.substr(encoded, offset, 2) + tf.strings.substr(encoded, offset + 4, 6) == b"\xff\xe1Exif\0\0"
-        )
+        is_exif = piece(encoded, offset, 2) + piece(encoded, offset + 4, 6) == b"\xff\xe1Exif\0\0"
         length = tf.maximum(number(encoded, offset + 2, 2, little=False), 2)
         return tf.where(is_exif, offset, offset + 2 + length), is_exif
 
     offset, found = tf.while_loop(goes_on, step, (tf.constant(2), tf.constant(False)))
-    return tf.cond(found, lambda: _read_tag(encoded, offset + 10), lambda: tf.constant(1))
+    return tf.cond(found, lambda: read_tag(encoded, offset + 4), lambda: tf.constant(1))
 
 
-def _read_tag(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-    """The orientation in the TIFF structure at `start`; 1 where the structure is broken."""
-    little = tf.strings.substr(encoded, start, 2) == b"II"
+@traced_once
+def read_tag(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+    """The orientation in the TIFF structure at `start`, int32 in 1..8; 1 where there is none or the structure is broken."""
+    start += 6 * tf.cast(
+        piece(encoded, start, 6) == b"Exif\0\0", tf.int32
+    )  # as in a JPEG, which some writers add elsewhere
+    little = piece(encoded, start, 2) == b"II"
     directory = number(encoded, start + 4, 4, little)
     # An offset beyond any JPEG segment (64 kB) is absurd: the end of the file reads as no entries.
     directory = tf.where((directory < 8) | (directory > 65_535), tf.strings.length(encoded), start + directory)
@@ -119,7 +131,9 @@ def _read_tag(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     def step(entry: tf.Tensor, value: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         field = directory + 2 + 12 * entry
         is_orientation = number(encoded, field, 2, little) == _ORIENTATION_TAG
-        return entry + 1, tf.where(is_orientation, number(encoded, field + 8, 2, little), value)
+        is_long = number(encoded, field + 2, 2, little) == _LONG
+        found = tf.where(is_long, number(encoded, field + 8, 4, little), number(encoded, field + 8, 2, little))
+        return entry + 1, tf.where(is_orientation, found, value)
 
     _, value = tf.while_loop(goes_on, step, (tf.constant(0), tf.constant(-1)))
     return tf.where((value >= 1) & (value <= 8), value, 1)
@@ -133,13 +147,3 @@ def _marker(encoded: tf.Tensor, offset: tf.Tensor | int) -> tf.Tensor:
 def _is_application(marker: tf.Tensor) -> tf.Tensor:
     """APP0 to APP15, or a comment: what may stand before or beside Exif's segment."""
     return tf.logical_or(tf.logical_and(marker >= 0xFFE0, marker <= 0xFFEF), tf.equal(marker, 0xFFFE))
-
-
-def number(encoded: tf.Tensor, offset: tf.Tensor | int, length: int, little: tf.Tensor | bool) -> tf.Tensor:
-    """The number in `length` bytes, int32; bytes beyond the end count as 0, and over 31 bits wrap to negative."""
-    offset = tf.minimum(offset, tf.strings.length(encoded))
-    digits = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, offset, length), tf.uint8), tf.int64)
-    digits = tf.pad(digits, [[0, length - tf.shape(digits)[0]]])
-    big = [256 ** (length - 1 - place) for place in range(length)]
-    weights = tf.where(little, tf.constant(big[::-1], tf.int64), tf.constant(big, tf.int64))
-    return tf.cast(tf.reduce_sum(digits * weights), tf.int32)

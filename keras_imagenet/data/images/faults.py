@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_imagenet.data.images.declared import MAXIMUM_PIXELS
-from keras_imagenet.data.images.decoding import decode
+from keras_imagenet.data.images.decoding import traced_decode
 
 _SUPPORTED = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"BM": "BMP", b"GIF8": "GIF"}
 
@@ -60,7 +60,7 @@ def fault(encoded: bytes) -> str | None:
     if name not in {*_SUPPORTED.values(), "WebP"}:
         return f"{name}, which is not supported; {_WANTED}"
     try:
-        decode(tf.constant(encoded))
+        traced_decode(tf.constant(encoded))
     except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError, tf.errors.DataLossError) as error:
         return _reason(name, encoded, str(error))
     return None

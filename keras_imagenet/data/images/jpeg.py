@@ -1,4 +1,4 @@
-"""JPEGs: turned upright, and decoded only where and as finely as a crop needs.
+"""JPEGs, decoded only where and as finely as a crop needs.
 
 The accurate integer transform is used, which gives Pillow's values to the bit and is no slower than the fast one.
 """
@@ -6,7 +6,6 @@ The accurate integer transform is used, which gives Pillow's values to the bit a
 import tensorflow as tf
 
 from keras_imagenet.data.images import exif
-from keras_imagenet.data.images.declared import assert_size
 
 _ACCURATE = "INTEGER_ACCURATE"
 
@@ -15,14 +14,12 @@ SPARE = 2.0
 result's, along both axes; so the kernel does the last halving itself."""
 
 
-def decode_jpeg(encoded: tf.Tensor, smooth_chroma: bool) -> tf.Tensor:
-    """A whole JPEG, upright: uint8 [h, w, 3]; encoded is a string scalar.
+def whole(encoded: tf.Tensor, smooth_chroma: bool) -> tf.Tensor:
+    """A whole JPEG as it is stored: uint8 [h, w, 3]; encoded is a string scalar.
 
     smooth_chroma: whether colours that are stored at half the size are interpolated, as Pillow does, or repeated.
     """
-    with tf.control_dependencies([assert_size(stored_size(encoded))]):
-        image = tf.io.decode_jpeg(encoded, channels=3, fancy_upscaling=smooth_chroma, dct_method=_ACCURATE)
-    return exif.upright(image, exif.orientation(encoded))
+    return tf.io.decode_jpeg(encoded, channels=3, fancy_upscaling=smooth_chroma, dct_method=_ACCURATE)
 
 
 def stored_size(encoded: tf.Tensor) -> tf.Tensor:
@@ -42,15 +39,8 @@ def divisor(extents: tf.Tensor, target: tuple[int, int]) -> tf.Tensor:
 
 
 def part(encoded: tf.Tensor, window: tf.Tensor, smooth_chroma: bool) -> tf.Tensor:
-    """The pixels of a window, int32 [4], of a JPEG that is stored upright: uint8 [h, w, 3]."""
+    """The pixels of a window, int32 [4], of a JPEG as it is stored: uint8 [h, w, 3]."""
     return tf.image.decode_and_crop_jpeg(encoded, window, 3, fancy_upscaling=smooth_chroma, dct_method=_ACCURATE)
-
-
-def turned_part(
-    encoded: tf.Tensor, window: tf.Tensor, size: tf.Tensor, turned: tf.Tensor, smooth_chroma: bool
-) -> tf.Tensor:
-    """The same of any JPEG; window and size int32 [2] are the upright image's, `turned` its orientation, int32 in 1..8."""
-    return exif.upright(part(encoded, exif.stored_box(window, size, turned), smooth_chroma), turned)
 
 
 def coarse_part(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
-from functools import cache
 from hashlib import blake2b
 
 import numpy as np
@@ -68,8 +67,10 @@ def decoded(encoded: bytes) -> np.ndarray | None:
     """An image's pixels, uint8 [height, width, 3], as training decodes it; None if it cannot be decoded."""
     import tensorflow as tf
 
+    from keras_imagenet.data.images.decoding import traced_decode
+
     try:
-        return _decode_in_graph()(tf.constant(encoded)).numpy()
+        return traced_decode(tf.constant(encoded)).numpy()
     except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError, tf.errors.DataLossError):
         return None
 
@@ -83,15 +84,6 @@ def is_cmyk(encoded: bytes) -> bool:
             return encoded[position + 9] == 4
         position += 1 if marker == 0xFF else 2 + int.from_bytes(encoded[position + 2 : position + 4], "big")
     return False
-
-
-@cache
-def _decode_in_graph():
-    import tensorflow as tf
-
-    from keras_imagenet.data.images import decode
-
-    return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
 
 
 def _wrongly_named(item: Item) -> str | None:

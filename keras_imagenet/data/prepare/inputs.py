@@ -10,15 +10,22 @@ from keras_imagenet.data.prepare.devkit import Devkit, read_devkit
 from keras_imagenet.data.prepare.item import Item, Split, item_of, order_of_labels
 from keras_imagenet.data.prepare.tars import Members, list_members, reader
 from keras_imagenet.data.prepare.tfds_input import open_tfds
-from keras_imagenet.data.sources.folder import TRAIN, list_splits
+from keras_imagenet.data.sources.folder import list_splits, side_of
+from keras_imagenet.data.sources.names import class_folder
 from keras_imagenet.data.sources.source import fingerprint
 from keras_imagenet.errors import SettingsError
-from keras_imagenet.labels import ClassList, from_identifiers, label_of
+from keras_imagenet.labels import ClassList, from_identifiers, label_of, require_writable, spelt
 from keras_imagenet.settings.prepare import PrepareSettings
 
 
 def open_inputs(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
     """The label order and the splits. Raises DataError or SettingsError where they cannot be made out."""
+    classes, splits = _open(settings)
+    require_writable(classes, "prepare")
+    return classes, splits
+
+
+def _open(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
     if settings.tfds is not None:
         return open_tfds(settings)
     if settings.folder is not None:
@@ -28,20 +35,22 @@ def open_inputs(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
 
 def _open_folder(settings: PrepareSettings, directory: Path) -> tuple[ClassList, list[Split]]:
     listings = list_splits(directory)
-    found = from_identifiers(sorted({folder for listing in listings.values() for folder in listing.folders}))
+    found = from_identifiers(
+        sorted({class_folder(folder) for listing in listings.values() for folder in listing.folders})
+    )
     classes, wanted = order_of_labels(settings, found)
     if settings.subset is None:
         label_of(found.identifiers, classes, settings.classes, f"{directory}: the class folder")
-    labels = {identifier: label for label, identifier in enumerate(classes.identifiers)}
+    labels = {spelt(identifier): label for label, identifier in enumerate(classes.identifiers)}
     splits = []
     for name, listing in listings.items():
-        paths = [path for path in listing.paths if path.split("/", 1)[0] in wanted]
-        sizes = listing.sizes[[path.split("/", 1)[0] in wanted for path in listing.paths]]
+        paths = [path for path in listing.paths if class_folder(path) in wanted]
+        sizes = listing.sizes[[class_folder(path) in wanted for path in listing.paths]]
 
         def read(number: int, root: Path = directory / name, paths: list[str] = paths) -> Item:
-            return item_of(paths[number], labels[paths[number].split("/", 1)[0]], (root / paths[number]).read_bytes)
+            return item_of(paths[number], labels[class_folder(paths[number])], (root / paths[number]).read_bytes)
 
-        split_name = "train" if name in ("", TRAIN) else "validation"
+        split_name = side_of(name) or "train"
         splits.append(Split(split_name, len(paths), read, fingerprint(paths, sizes), skipped=listing.skipped))
     return classes, splits
 
@@ -61,7 +70,7 @@ def _open_tars(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
     )
     if settings.subset is None:
         label_of(sorted(set().union(*labelled.values())), classes, settings.classes, "the tars' class")
-    labels = {identifier: label for label, identifier in enumerate(classes.identifiers)}
+    labels = {spelt(identifier): label for label, identifier in enumerate(classes.identifiers)}
     splits = []
     for name, listed in members.items():
         kept = np.flatnonzero([identifier in wanted for identifier in labelled[name]])
@@ -81,13 +90,13 @@ def _labelled(tar: Path, members: Members, devkit: Devkit | None) -> list[str]:
     """The class of each member: its folder or inner tar, else what the devkit says."""
     flat = [name for name, identifier in zip(members.names, members.classes, strict=True) if identifier is None]
     if not flat:
-        return [identifier for identifier in members.classes if identifier is not None]
+        return [spelt(identifier) for identifier in members.classes if identifier is not None]
     if devkit is None:
         raise SettingsError(
             f"{tar}: {flat[0]} is in no class folder: give devkit, which says the classes of such images"
         )
     of_flat = dict(zip(flat, devkit.classes_of(tar, flat), strict=True))
     return [
-        of_flat[name] if identifier is None else identifier
+        of_flat[name] if identifier is None else spelt(identifier)
         for name, identifier in zip(members.names, members.classes, strict=True)
     ]

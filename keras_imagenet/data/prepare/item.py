@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from keras_imagenet.labels import ClassList, label_of, read_classes
+from keras_imagenet.labels import ClassList, label_of, read_classes, spelt
 from keras_imagenet.settings.prepare import PrepareSettings
 
 
@@ -51,7 +51,7 @@ def order_of_labels(settings: PrepareSettings, found: ClassList) -> tuple[ClassL
     if subset is not None:
         label_of(subset.identifiers, found, "the images", f"{settings.subset}: the class")
         label_of(subset.identifiers, classes, settings.classes or "", f"{settings.subset}: the class")
-    return classes, set(classes.identifiers if subset is None else subset.identifiers)
+    return classes, set(map(spelt, (subset or classes).identifiers))
 
 
 def _renamed(subset: ClassList, found: ClassList) -> ClassList:

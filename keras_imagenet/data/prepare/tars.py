@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from keras_imagenet.data.sources.listing import has_image_ending
+from keras_imagenet.data.sources.listing import has_image_ending, not_an_image
 from keras_imagenet.errors import DataError
 
 MAXIMUM_BYTES = 512 * 2**20
@@ -119,7 +119,7 @@ def _sort(
     elif path.name.startswith("."):
         skipped["hidden"] += 1
     elif not has_image_ending(path.name):
-        skipped[f"{path.suffix.lower() or 'without an ending'} (not an image)"] += 1
+        skipped[not_an_image(path.name)] += 1
     else:
         folder = identifier or (path.parent.name or None)
         name = f"{folder}/{path.name}" if folder else path.name

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_imagenet.data.prepare.item import Item, Split, order_of_labels
-from keras_imagenet.data.sources.array_records import records_of
+from keras_imagenet.data.sources.array_records import records_of, size_of
 from keras_imagenet.data.sources.source import fingerprint
 from keras_imagenet.data.sources.tfds import find_builder, has_several_labels, image_and_label
 from keras_imagenet.errors import DataError
-from keras_imagenet.labels import ClassList
+from keras_imagenet.labels import ClassList, spelt
 from keras_imagenet.settings.prepare import PrepareSettings
 
 SPLITS = {"train": ("train",), "validation": ("validation", "val", "test")}
@@ -31,7 +31,7 @@ def open_tfds(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
         )
     image, label, found = image_and_label(builder)
     classes, wanted = order_of_labels(settings, found)
-    places = {identifier: place for place, identifier in enumerate(classes.identifiers)}
+    places = {spelt(identifier): place for place, identifier in enumerate(classes.identifiers)}
     labels = [places.get(name, -1) if name in wanted else -1 for name in found.identifiers]
     splits = []
     for name, candidates in SPLITS.items():
@@ -39,20 +39,23 @@ def open_tfds(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
         if chosen is None:
             continue
         info = builder.info.splits[chosen]
-        files = [Path(file) for file in info.filepaths]
+        files, directory = [Path(file) for file in info.filepaths], Path(builder.data_dir)
+        sizes = np.array([size_of(file, directory) for file in files], np.int64)
         suffix = builder.info.file_format.value
         if suffix == "tfrecord":
             read_record, count = tfrecord_reader(files)
         elif suffix == "array_record":
-            records = records_of(info)
+            records = records_of(info, directory)
             read_record, count = records.__getitem__, len(records)
         else:
             raise DataError(f"{builder.data_dir}: is in {suffix}; must be array_record or tfrecord")
 
         def read(number: int, read_record=read_record, split=chosen) -> Item:
-            return _item(read_record(number), number, split, image, label, labels)
+            try:
+                return _item(read_record(number), number, split, image, label, labels)
+            except OSError as error:
+                return Item(f"{split}[{number}]", 0, b"", f"cannot be read: {error.strerror}")
 
-        sizes = np.array([file.stat().st_size for file in files], np.int64)
         splits.append(Split(name, count, read, fingerprint([file.name for file in files], sizes)))
     if not splits:
         raise DataError(
@@ -91,9 +94,15 @@ def tfrecord_reader(files: list[Path]) -> tuple[Callable[[int], bytes], int]:
 
 def _item(record: bytes, number: int, split: str, image: str, label: str, labels: list[int]) -> Item:
     import tensorflow as tf
+    from google.protobuf.message import DecodeError
 
-    features = tf.train.Example.FromString(record).features.feature
+    try:
+        features = tf.train.Example.FromString(record).features.feature
+    except DecodeError:
+        return Item(f"{split}[{number}]", 0, b"", "its record is damaged")
     named = next((name for name in NAME_FEATURES if name in features and features[name].bytes_list.value), None)
     name = features[named].bytes_list.value[0].decode("utf-8", "replace") if named else f"{split}[{number}]"
-    encoded = features[image].bytes_list.value
-    return Item(name, labels[features[label].int64_list.value[0]], encoded[0] if encoded else b"")
+    encoded, given = features[image].bytes_list.value, features[label].int64_list.value
+    if not given or not 0 <= given[0] < len(labels):
+        return Item(name, 0, b"", f"has the label {given[0] if given else None}; must be 0 to {len(labels) - 1}")
+    return Item(name, labels[given[0]], encoded[0] if encoded else b"")

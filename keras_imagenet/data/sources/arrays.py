@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_imagenet import files
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, held
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError
@@ -39,6 +40,7 @@ def open_arrays(settings: ArraysSource) -> Splits:
 def _load(file: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The arrays of the layout by name (of other names, an empty one each), and each member's CRC-32 and size."""
     try:
+        files.look(file)
         with zipfile.ZipFile(file) as archive:
             checksums = {member.filename: f"{member.CRC:08x} {member.file_size}" for member in archive.infolist()}
         with np.load(file, allow_pickle=False) as content:

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_imagenet.data.sources.contents import contents
-from keras_imagenet.data.sources.listing import Listing, list_images, subfolders
+from keras_imagenet.data.sources.left_out import some
+from keras_imagenet.data.sources.listing import OTHER_PHOTOS, Listing, images_in, list_images, subfolders
+from keras_imagenet.data.sources.names import class_folder
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, held
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError
-from keras_imagenet.labels import ClassList, from_identifiers, label_of, read_classes
+from keras_imagenet.labels import ClassList, from_identifiers, label_of, read_classes, spelt
 from keras_imagenet.settings.data import FolderSource
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-TRAIN = "train"
-VALIDATION = ("validation", "val", "valid", "test")
+TRAIN = ("train", "training")
+VALIDATION = ("validation", "val", "valid", "eval", "evaluation", "test", "testing")
 LAYOUT = "expected train/CLASS/FILE and val/CLASS/FILE, or CLASS/FILE"
 
 
 def open_folder(settings: FolderSource) -> Splits:
-    """The folder's splits; of several that could serve for validation, the first of validation, val, valid, test.
+    """The folder's splits, whatever the case of their names; of several for validation, the first of VALIDATION.
 
     Labels follow settings.classes, or else the names of all splits' class folders together in code-point order, so that
     a class that one split lacks shifts no other. Raises DataError if the folder is missing, empty, or laid out otherwise,
@@ -36,24 +39,32 @@ def open_folder(settings: FolderSource) -> Splits:
     listings = list_splits(directory)
     classes = _classes(settings, listings)
     sources = {name: _source(directory, name, listing, classes) for name, listing in listings.items()}
-    train = next((name for name in sources if name not in VALIDATION), None)
-    validation = next((name for name in sources if name in VALIDATION), None)
+    train = next((name for name in sources if side_of(name) != "validation"), None)
+    validation = next((name for name in sources if side_of(name) == "validation"), None)
     keys = listings[train].paths if train is not None else None  # without train/: the same held out in either layout
-    return split(settings, sources.get(train), sources.get(validation), keys)
+    splits = split(settings, sources.get(train), sources.get(validation), keys)
+    unused = [] if "" in listings else [name for name in subfolders(directory) if name not in listings]
+    remark = f"left out: what lies beside {' and '.join(listings)}: {some(unused, len(unused))}"
+    return replace(splits, remarks=(*splits.remarks, remark)) if unused else splits
+
+
+def side_of(name: str) -> str | None:
+    """train or validation, where a folder, or a manifest's split, is named as one of them is; None for any other name."""
+    word = name.casefold()
+    return "train" if word in TRAIN else "validation" if word in VALIDATION else None
 
 
 def split_folders(directory: Path) -> list[str]:
-    """Which folders hold the class folders: train and one for validation, either alone, or "", the directory itself.
+    """Which folders hold the class folders: one for each side, train's first, either alone, or "", the directory itself.
 
-    A folder is taken as split if it holds `train`, or nothing but folders named as splits are.
+    A folder is taken as split if it holds one for training, or nothing but folders named as splits are.
     """
     names = subfolders(directory)
     if not names:
-        raise DataError(f"{directory}: holds no class folders; {LAYOUT}")
-    if TRAIN not in names and not set(names) <= set(VALIDATION):
-        return [""]
-    validation = [name for name in VALIDATION if name in names][:1]
-    return [TRAIN, *validation] if TRAIN in names else validation
+        raise DataError(f"{directory}: {_no_class_folders(directory)}")
+    train = [name for name in names if side_of(name) == "train"][:1]
+    validation = [name for word in VALIDATION for name in names if name.casefold() == word]
+    return [*train, *validation[:1]] if train or len(validation) == len(names) else [""]
 
 
 def list_splits(directory: Path) -> dict[str, Listing]:
@@ -61,11 +72,14 @@ def list_splits(directory: Path) -> dict[str, Listing]:
     listings = {name: list_images(directory / name) for name in split_folders(directory)}
     for name, listing in listings.items():
         if not listing.folders:
-            raise DataError(f"{directory / name}: holds no class folders; {LAYOUT}")
-    filled = {_class_of(path) for listing in listings.values() for path in listing.paths}
+            raise DataError(_no_split(directory, name))
+    filled = {class_folder(path) for listing in listings.values() for path in listing.paths}
+    folders = [directory / name / folder for name, listing in listings.items() for folder in listing.folders]
+    if not filled and len(deeper := [folder for folder in folders if _holds_classes(folder)]) == 1:
+        raise DataError(f"{directory}: the classes seem to be in {deeper[0]}; give that folder")
     for name, listing in listings.items():
         for folder in listing.folders:
-            if folder not in filled:
+            if class_folder(folder) not in filled:
                 raise DataError(f"{directory / name / folder}: {_what_is_there(directory / name / folder)}")
         if not listing.paths:
             raise DataError(f"{directory / name}: no class folder there holds an image")
@@ -90,7 +104,7 @@ def file_reader(directory: Path, paths: Sequence[str]) -> Callable[[tf.Tensor], 
 
 def _classes(settings: FolderSource, listings: dict[str, Listing]) -> ClassList:
     directory = settings.directory
-    filled = {_class_of(path) for listing in listings.values() for path in listing.paths}
+    filled = {class_folder(path) for listing in listings.values() for path in listing.paths}
     if settings.classes is None:
         return from_identifiers(sorted(filled))
     classes = read_classes(settings.classes)
@@ -98,25 +112,57 @@ def _classes(settings: FolderSource, listings: dict[str, Listing]) -> ClassList:
     return classes
 
 
+def _no_split(directory: Path, name: str) -> str:
+    """What is wrong with a split's folder in which there is none of a class."""
+    beside = [other for other in subfolders(directory) if side_of(other) is None]
+    if side_of(name) != "train" or not beside:
+        return f"{directory / name}: {_no_class_folders(directory / name)}"
+    return (
+        f"{directory}: {name} is taken for the training split, but holds no class folders; if it is a class as "
+        f"{some(beside, len(beside))}, move all of them into a folder {directory / 'train'}, or call it otherwise"
+    )
+
+
+def _holds_classes(folder: Path) -> bool:
+    """Whether a folder is laid out as a data set: it holds folders of images, or those of splits that do."""
+    inner = [folder / name for name in subfolders(folder)]
+    return any(images_in(path) for path in inner) or any(
+        images_in(path / name) for path in inner if side_of(path.name) for name in subfolders(path)
+    )
+
+
+def _no_class_folders(directory: Path) -> str:
+    images = images_in(directory)
+    hint = f"; sort its {len(images):,} images into a folder for each class, or, if they are one class, give the folder above"
+    return f"holds no class folders; {LAYOUT}" + (hint if images else "")
+
+
 def _what_is_there(folder: Path) -> str:
+    if deeper := [name for name in subfolders(folder) if images_in(folder / name)]:
+        return (
+            f"holds no image itself; they lie one level deeper, in {some(deeper, len(deeper))}, and only CLASS/FILE is read: "
+            f"move them up, or, if those are the classes, give {folder}"
+        )
     endings = sorted({Path(name).suffix.lower() or "no ending" for name in os.listdir(folder) if name[0] != "."})
     found = f"only files with {', '.join(endings[:4])}" if endings else "it is empty"
-    return f"holds no image ({found}); put JPEG, PNG, BMP, GIF or WebP files there, or remove the folder"
-
-
-def _class_of(path: str) -> str:
-    return path.split("/", 1)[0]
+    mend = (
+        "save them as JPEG or PNG"
+        if set(endings) & set(OTHER_PHOTOS)
+        else "put JPEG, PNG, BMP, GIF or WebP files there"
+    )
+    return f"holds no image ({found}); {mend}, or remove the folder"
 
 
 def _source(directory: Path, name: str, listing: Listing, classes: ClassList) -> Source:
-    label = {identifier: index for index, identifier in enumerate(classes.identifiers)}
+    label = {spelt(identifier): index for index, identifier in enumerate(classes.identifiers)}
     sums = contents(directory / name, listing.paths, listing.sizes, listing.times)
     return Source(
         classes=classes.identifiers,
         class_names=classes.names,
-        labels=np.array([label[_class_of(path)] for path in listing.paths], np.int32),
+        labels=np.array([label[class_folder(path)] for path in listing.paths], np.int32),
         names=[f"{name}/{path}" for path in listing.paths] if name else listing.paths,
         fingerprint=fingerprint("folder", listing.paths, listing.sizes, sums, classes.identifiers),
         read=file_reader(directory / name, listing.paths),
         skipped=listing.skipped,
+        first_skipped=listing.first_skipped,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,15 +14,34 @@ from keras_imagenet import files
 from keras_imagenet.errors import DataError
 
 
-def read_index(file: Path) -> tuple[np.ndarray, list[str]]:
-    """Labels, int32 [n], and names of a split that `keras-imagenet prepare` wrote. DataError if they cannot be read."""
+def read_index(file: Path, count: int, classes: int, size: int) -> tuple[np.ndarray, list[str]]:
+    """Labels, int32 [count], and names of a split that `keras-imagenet prepare` wrote.
+
+    count: the split's images. classes: labels are below it. size: bytes of the split's shards, which hold the names too.
+    Raises DataError if the index cannot be read, or says other than that.
+    """
     try:
+        files.look(file)
+        with zipfile.ZipFile(file) as archive:
+            declared = sum(member.file_size for member in archive.infolist())
+        if declared > size:
+            raise ValueError(f"it declares {declared:,} bytes, more than the images have")
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
-            names = kept["names"].tobytes().decode()
-            labels = kept["labels"]
-            return labels, names.split("\0") if len(labels) else []
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise DataError(f"{file}: cannot be read ({error}); prepare the set again") from None
+            labels, names = kept["labels"], kept["names"].tobytes().decode()
+    except (OSError, ValueError, KeyError, EOFError, MemoryError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{file}: cannot be read ({_first_line(error)}); prepare the set again") from None
+    names = names.split("\0") if count else []
+    if labels.shape != (count,) or len(names) != count:
+        raise DataError(
+            f"{file}: has labels for {labels.size:,} images and {len(names):,} names, but there are {count:,}"
+        )
+    if labels.dtype.kind not in "iu" or (count and not 0 <= labels.min() <= labels.max() < classes):
+        raise DataError(f"{file}: its labels are not those of {classes:,} classes")
+    return labels, names
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def remembered(key: str, compute: Callable[[], np.ndarray]) -> np.ndarray:

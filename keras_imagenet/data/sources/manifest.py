@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from keras_imagenet import files
 from keras_imagenet.data.sources.contents import contents
-from keras_imagenet.data.sources.folder import TRAIN, VALIDATION, file_reader
+from keras_imagenet.data.sources.folder import TRAIN, VALIDATION, file_reader, side_of
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint
 from keras_imagenet.data.sources.splits import split
 from keras_imagenet.errors import DataError
-from keras_imagenet.labels import ClassList, from_identifiers, label_of, read_classes
+from keras_imagenet.labels import ClassList, from_identifiers, label_of, read_classes, spelt
 from keras_imagenet.settings.data import CsvSource
+
+MAXIMUM_BYTES = 2**30  # of the manifest; ten million lines
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class _Row:
 
 
 def open_manifest(settings: CsvSource) -> Splits:
-    """The manifest's splits. split: train (also where it is empty), or validation, val, valid or test.
+    """The manifest's splits. split: one of TRAIN (also where it is empty) or of VALIDATION, in any case.
 
     Labels follow settings.classes; without it, their order is numerical where all are whole numbers and that of code
     points otherwise. Examples of one group (a patient, a place) stay on one side of a fraction or of folds.
@@ -39,7 +43,7 @@ def open_manifest(settings: CsvSource) -> Splits:
     directory = settings.directory or settings.file.parent
     classes = _classes(settings, rows)
     _check_groups(settings.file, rows)
-    sides = [[row for row in rows if (row.split in VALIDATION) is side] for side in (False, True)]
+    sides = [[row for row in rows if row.split == side] for side in ("train", "validation")]
     train, validation = (_source(settings.file, directory, side, classes) if side else None for side in sides)
     keys = [row.group or row.path for row in sides[0]]
     return split(settings, train, validation, keys)
@@ -47,16 +51,14 @@ def open_manifest(settings: CsvSource) -> Splits:
 
 def _read(file: Path) -> list[_Row]:
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.DictReader(text, delimiter="\t" if file.suffix.lower() == ".tsv" else ",", strict=True)
-            header = reader.fieldnames or []
-            for column in ("path", "label"):
-                if column not in header:
-                    found = ", ".join(header) or "nothing"
-                    raise DataError(
-                        f"{file}: lacks the column {column}; its first line holds {found}; expected path,label"
-                    )
-            rows = [_row(file, reader.line_num, values) for values in reader]
+        text = io.StringIO(files.read_text(file, MAXIMUM_BYTES, encoding="utf-8-sig", newline=""), newline="")
+        reader = csv.DictReader(text, delimiter="\t" if file.suffix.lower() == ".tsv" else ",", strict=True)
+        header = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+        for column in ("path", "label"):
+            if column not in header:
+                found = ", ".join(header) or "nothing"
+                raise DataError(f"{file}: lacks the column {column}; its first line holds {found}; expected path,label")
+        rows = [_row(file, reader.line_num, values) for values in reader]
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -65,20 +67,22 @@ def _read(file: Path) -> list[_Row]:
         raise DataError(f"{file}: holds a header but no image")
     lines: dict[str, int] = {}
     for row in rows:
-        if lines.setdefault(row.path, row.line) != row.line:
-            raise DataError(f"{file}: line {row.line}: {row.path} stands on line {lines[row.path]} already")
+        if (before := lines.setdefault(os.path.normpath(row.path), row.line)) != row.line:  # ./a.png is a.png
+            raise DataError(f"{file}: line {row.line}: {row.path} stands on line {before} already")
     return rows
 
 
 def _row(file: Path, line: int, values: dict[str | None, str | None]) -> _Row:
     if None in values or None in values.values():
         raise DataError(f"{file}: line {line}: does not have the header's {len(values) - (None in values)} columns")
-    row = _Row(line, values["path"], values["label"], values.get("split", ""), values.get("group", ""))
+    path, label, side, group = (values.get(column, "").strip() for column in ("path", "label", "split", "group"))
+    row = _Row(line, path, spelt(label), "train" if not side else side_of(side) or "", group)
     for column in ("path", "label"):
         if not getattr(row, column):
             raise DataError(f"{file}: line {line}: {column} is empty")
-    if row.split not in ("", TRAIN, *VALIDATION):
-        raise DataError(f"{file}: line {line}: split = {row.split}: must be {TRAIN} or one of {', '.join(VALIDATION)}")
+    if not row.split:
+        right = f"{TRAIN[0]} or one of {', '.join(VALIDATION)}"
+        raise DataError(f"{file}: line {line}: split = {side}: must be {right}")
     return row
 
 
@@ -93,21 +97,20 @@ def _classes(settings: CsvSource, rows: list[_Row]) -> ClassList:
 
 
 def _check_groups(file: Path, rows: list[_Row]) -> None:
-    sides: dict[str, bool] = {}
+    sides: dict[str, str] = {}
     for row in rows:
-        side = row.split in VALIDATION
-        if row.group and sides.setdefault(row.group, side) != side:
+        if row.group and sides.setdefault(row.group, row.split) != row.split:
             raise DataError(f"{file}: line {row.line}: group {row.group} is in training and in validation")
 
 
 def _source(file: Path, directory: Path, rows: list[_Row], classes: ClassList) -> Source:
-    label = {identifier: index for index, identifier in enumerate(classes.identifiers)}
+    label = {spelt(identifier): index for index, identifier in enumerate(classes.identifiers)}
     labels = np.array([label[row.label] for row in rows], np.int32)
     paths = [row.path for row in rows]
     sizes, times = np.empty((2, len(rows)), np.int64)
     for position, row in enumerate(rows):
         try:
-            found = os.stat(directory / row.path)
+            found = files.look(directory / row.path)
         except OSError as error:
             raise DataError(f"{file}: line {row.line}: {directory / row.path}: {error.strerror}") from None
         sizes[position], times[position] = found.st_size, found.st_mtime_ns

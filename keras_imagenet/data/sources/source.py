@@ -22,7 +22,8 @@ class Source:
     equal to classes where nothing better is known. labels: int32 [n]. names: n strings, what messages call an example.
     fingerprint: changes when images, labels or their order change, and not when they are moved elsewhere.
     read: int64 scalar tensor -> string scalar of encoded bytes, or uint8 [height, width, channels]; a TensorFlow op.
-    skipped: how many files were passed over, by reason. answers: where several labels count as right, all of each image,
+    skipped: how many files were passed over, by reason; first_skipped: the first names of them.
+    answers: where several labels count as right, all of each image,
     int32 [n, m], with -1 where it has fewer; `labels` then holds one for the loss.
     """
 
@@ -33,6 +34,7 @@ class Source:
     fingerprint: str
     read: Callable[[tf.Tensor], tf.Tensor] = field(repr=False)
     skipped: dict[str, int] = field(default_factory=dict)
+    first_skipped: dict[str, tuple[str, ...]] = field(default_factory=dict)
     answers: np.ndarray | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -41,10 +43,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Splits:
-    """The examples to learn from and those to measure on; they share classes. Either may be missing."""
+    """The examples to learn from and those to measure on; they share classes. Either may be missing.
+
+    remarks: what whoever trains on them should know of how they were found, a line each.
+    """
 
     train: Source | None
     validation: Source | None
+    remarks: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -72,6 +78,7 @@ def subset(source: Source, indices: np.ndarray) -> Source:
         fingerprint=fingerprint(source.fingerprint, np.asarray(indices, np.int64)),
         read=lambda index: source.read(chosen(index)),
         skipped=source.skipped,
+        first_skipped=source.first_skipped,
         answers=None if source.answers is None else source.answers[indices],
     )
 

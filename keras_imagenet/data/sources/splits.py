@@ -10,6 +10,7 @@ import numpy as np
 from keras_imagenet.data.sources.source import Source, Splits, subset
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.settings.data import SourceSettings
+from keras_imagenet.settings.training import TrainSettings
 
 
 def split(
@@ -17,9 +18,12 @@ def split(
 ) -> Splits:
     """Holds out what the settings say. keys: what is hashed for each example of train; its name if not given.
 
-    Examples with one key stay together. Raises SettingsError if the data has a validation split already, and
-    DataError if nothing would be held out, or everything.
+    Examples with one key stay together. A validation split that the data has already wins over validation_fraction, with a
+    remark. Raises SettingsError if folds are asked for beside one, and DataError if nothing would be held out, or everything.
     """
+    if settings.validation_fraction is not None and validation is not None:
+        own = f"data.source.validation_fraction = {settings.validation_fraction:g} is not used: the data has a validation split"
+        return Splits(train, validation, (own,))
     asked = "validation_fraction" if settings.validation_fraction is not None else "folds"
     if settings.validation_fraction is None and settings.folds is None:
         return Splits(train, validation)
@@ -35,6 +39,16 @@ def split(
         extent = "all" if held_out.all() else "none"
         raise DataError(f"data.source.{asked}: would hold out {extent} of {len(train)} examples; choose another value")
     return Splits(subset(train, np.flatnonzero(~held_out)), subset(train, np.flatnonzero(held_out)))
+
+
+def require_validation(settings: TrainSettings, splits: Splits) -> None:
+    """Raises SettingsError where a run is to go by its validation top-1, and there is nothing to validate on."""
+    asked = {"keep best": settings.keep == "best", "patience": settings.patience is not None}
+    for option in (name for name, is_asked in asked.items() if is_asked and splits.validation is None):
+        raise SettingsError(
+            f"train.{option}: goes by validation's top-1, and the data has no validation split; hold examples out with "
+            "data.source.validation_fraction, or leave it out"
+        )
 
 
 def hash_fractions(keys: Sequence[str]) -> np.ndarray:

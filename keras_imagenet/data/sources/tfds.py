@@ -12,15 +12,15 @@ import numpy as np
 from keras_imagenet.data.sources.array_records import Records, records_of
 from keras_imagenet.data.sources.source import Source, Splits, fingerprint, subset
 from keras_imagenet.data.sources.splits import split
+from keras_imagenet.data.sources.tfds_folder import FEATURES_FILE, INFO_FILE, require_harmless
 from keras_imagenet.errors import DataError, SettingsError, nearest
-from keras_imagenet.labels import ClassList, from_identifiers, label_of, numbered, read_classes
+from keras_imagenet.labels import ClassList, from_identifiers, label_of, numbered, read_classes, spelt
 from keras_imagenet.settings.data import RecordsSource, TfdsSource
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 VALIDATION = ("validation", "val", "test")
-INFO_FILE = "dataset_info.json"
 SEVERAL_LABELS = "real_label"
 """A feature of imagenet2012_real: all labels that people gave an image (arXiv:2006.07159), for some images none."""
 
@@ -69,20 +69,30 @@ def open_records(settings: RecordsSource) -> Splits:
 
 
 def builder_from(directory: Path) -> Any:
-    """TFDS' builder of a folder that holds dataset_info.json."""
+    """TFDS' builder of a folder that holds dataset_info.json. DataError if that is not readable, or not harmless."""
     import tensorflow_datasets as tfds
 
-    return tfds.builder_from_directory(directory)
+    require_harmless(directory)
+    try:
+        return tfds.builder_from_directory(directory)
+    except Exception as error:  # whatever TFDS meets in files that it did not write
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(f"{directory}: not a readable set of TensorFlow Datasets: {reason}") from error
 
 
 def find_builder(dataset: str, directory: Path | None, *, download: bool = False) -> Any:
     """TFDS' builder of a set by name, or of one found below directory. DataError if there is none or it is not prepared."""
     import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.utils import file_utils
 
     own = None if directory is None else directory / dataset.replace(":", "/")
     for place in () if own is None else (own, *sorted(own.glob("*"), reverse=True)):
         if (place / INFO_FILE).is_file():
             return builder_from(place)
+    # TFDS, too, looks for the set's files before it makes them: SET/VERSION or SET/CONFIG/VERSION in its folders.
+    for root in map(Path, file_utils.list_data_dirs(directory)):
+        for file in (root / dataset.split("/")[0].split(":")[0]).glob(f"**/{FEATURES_FILE}"):
+            require_harmless(file.parent)
     try:
         builder = tfds.builder(dataset, data_dir=directory, **({"file_format": "array_record"} if download else {}))
     except tfds.core.DatasetNotFoundError:
@@ -115,7 +125,7 @@ def image_and_label(builder: Any) -> tuple[str, str, ClassList]:
         )
     label = preferred if preferred in labels else "label" if "label" in labels else labels[0]
     names = features[label].names or [str(number) for number in range(features[label].num_classes)]
-    return image, label, from_identifiers(names)
+    return image, label, from_identifiers([spelt(name) for name in names])
 
 
 def has_several_labels(builder: Any) -> bool:
@@ -170,25 +180,27 @@ def _reordered(file: Path, found: ClassList) -> ClassList:
 
 def _open_split(builder: Any, name: str, found: ClassList, classes: ClassList, index: Path | None = None) -> Source:
     image, label, _ = image_and_label(builder)
-    records = records_of(builder.info.splits[name])
-    place = {identifier: number for number, identifier in enumerate(classes.identifiers)}
-    new_label = np.array([place.get(key, number) for number, key in enumerate(found.identifiers)], np.int32)
-    parts = [f"{part.file.name} {part.first} {part.count} {part.file.stat().st_size}" for part in records.parts]
+    records = records_of(builder.info.splits[name], Path(builder.data_dir))
+    place = {spelt(identifier): number for number, identifier in enumerate(classes.identifiers)}
+    new_label = np.array([place.get(spelt(key), number) for number, key in enumerate(found.identifiers)], np.int32)
+    sizes = [part.file.stat().st_size for part in records.parts]
+    parts = [
+        f"{part.file.name} {part.first} {part.count} {size}" for part, size in zip(records.parts, sizes, strict=True)
+    ]
     print_of = fingerprint("records", parts, classes.identifiers)
     answers = None
     if index is not None:
         from keras_imagenet.data.sources.index import read_index
 
-        labels, names = read_index(index)
+        labels, names = read_index(index, len(records), len(found.identifiers), sum(sizes))
     else:
         several = has_several_labels(builder)
         labels = _scan(records, label, SEVERAL_LABELS if several else None, builder, name, print_of)
+        _require_labels(labels, len(found.identifiers), f"{builder.data_dir}: {name}")
         names = [f"{name}[{i}]" for i in range(len(records))]
         if several:
             answers = np.append(new_label, -1).astype(np.int32)[labels[:, 1:]]  # -1 for none finds the appended -1
             labels = labels[:, 0]
-    if len(labels) != len(records):
-        raise DataError(f"{builder.data_dir}: {name} has {len(records)} images, but labels for {len(labels)}")
     source = Source(
         classes=classes.identifiers,
         class_names=classes.names,
@@ -228,18 +240,51 @@ def _scan(records: Records, label: str, several: str | None, builder: Any, name:
     def scan() -> np.ndarray:
         import tensorflow as tf
 
-        wanted = {label: tf.io.FixedLenFeature([], tf.int64)}
+        wanted = {label: tf.io.FixedLenFeature([], tf.int64, default_value=-1)}
         if several is not None:
             wanted[several] = tf.io.RaggedFeature(tf.int64)
         rows: list[list[int]] = []
         for begin in range(0, len(records), 1024):
-            batch = [records[number] for number in range(begin, min(begin + 1024, len(records)))]
-            parsed = tf.io.parse_example(tf.constant(batch), wanted)
+            batch = [_record(records, number) for number in range(begin, min(begin + 1024, len(records)))]
+            parsed = _parsed(batch, wanted)
             lists = [[]] * len(batch) if several is None else parsed[several].to_list()
-            rows += [[one, *more] for one, more in zip(parsed[label].numpy().tolist(), lists, strict=True)]
+            found = parsed[label].numpy().tolist()
+            # A record that is damaged stays in its place, where whoever reads its image finds that out.
+            rows += [[one if record else 0, *more] for record, one, more in zip(batch, found, lists, strict=True)]
         table = np.full((len(rows), max(map(len, rows), default=1)), -1, np.int32)
         for number, row in enumerate(rows):
             table[number, : len(row)] = row
         return table[:, 0] if several is None else table
 
     return remembered(fingerprint(str(builder.data_dir), name, print_of, *([several] if several else [])), scan)
+
+
+def _record(records: Records, number: int) -> bytes:
+    """A record; nothing for one that is damaged."""
+    try:
+        return records[number]
+    except OSError:
+        return b""
+
+
+def _parsed(batch: list[bytes], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Features of records; those that are no examples are emptied in `batch`."""
+    import tensorflow as tf
+
+    damage = tf.errors.InvalidArgumentError, UnicodeDecodeError  # the latter where its message quotes the record
+    try:
+        return tf.io.parse_example(tf.constant(batch), wanted)
+    except damage:
+        for number, record in enumerate(batch):
+            try:
+                tf.io.parse_single_example(record, wanted)
+            except damage:
+                batch[number] = b""
+        return tf.io.parse_example(tf.constant(batch), wanted)
+
+
+def _require_labels(labels: np.ndarray, classes: int, name: str) -> None:
+    """DataError where a record has no label, or one of another set of classes. labels: as _scan returns them."""
+    first = labels if labels.ndim == 1 else labels[:, 0]
+    for wrong in np.flatnonzero((first < 0) | (labels.reshape(len(labels), -1).max(1, initial=-1) >= classes))[:1]:
+        raise DataError(f"{name}[{wrong}]: has the label {labels[wrong].max()}; must be 0 to {classes - 1}")

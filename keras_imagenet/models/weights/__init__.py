@@ -12,7 +12,7 @@ import functools
 import inspect
 import json
 import re
-import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.labels import read_classes
-from keras_imagenet.models import registry
-from keras_imagenet.models.weights import download, presets, stored
-from keras_imagenet.models.weights.stored import Tensor, Tensors
+from keras_imagenet.models import archive, registry
+from keras_imagenet.models.weights import download, presets, stored, torch_file
+from keras_imagenet.models.weights.tensor import Tensor, Tensors
+from keras_imagenet.preset import read as read_preset
 
 if TYPE_CHECKING:
     import keras
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 TORCH_ORIGINS = ("efficientnet_pytorch", "torchvision", "timm")
 """Modules beside this one with tables of torch names; where two name alike, the first counts."""
+
+WRAPPED = re.compile(r"(?<![^.])module\.|_orig_mod\.")
+"""What DataParallel and torch.compile add to tensors' names."""
 
 KERAS = "keras"
 OURS = "ours"
@@ -45,7 +49,8 @@ class Origin:
     origin: 'keras', 'ours' or one of TORCH_ORIGINS. location: the file or run folder; None for keras.applications.
     name: our name of the network. preset: fields of preset.Preset, or None if nobody said. classes: names of
     the outputs in their order (ImageNet: WordNet identifiers), or None if not known. options: what `registry.build`
-    must be told, so that the network means the same with these weights.
+    must be told, so that the network means the same with these weights. part: which of a checkpoint's sets of weights
+    counts, such as 'state_dict_ema'; empty where there is one.
     """
 
     origin: str
@@ -55,6 +60,13 @@ class Origin:
     classes: tuple[str, ...] | None
     licence: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    part: str = ""
+
+    @property
+    def whence(self) -> str:
+        """The file or folder, and which of the sets of weights in it, in words."""
+        averaged = ", averaged weights" if re.search(torch_file.AVERAGED, self.part) else ""
+        return str(self.location or "keras.applications") + (f", its {self.part}{averaged}" if self.part else "")
 
 
 def find(source: str | Path, name: str) -> Origin:
@@ -75,7 +87,7 @@ def find(source: str | Path, name: str) -> Origin:
     if path.is_dir():
         return _run_folder(path, name)
     with _tensors(path) as tensors:
-        kind, table = _recognised(path, tensors, name)
+        kind, table, tensors = _recognised(path, tensors, name)
         outputs = _outputs(tensors, table)
     if table is None:
         return Origin(OURS, path, name, None, None, "", _built_options(path, name))
@@ -87,7 +99,7 @@ def find(source: str | Path, name: str) -> Origin:
         options = {**options, "batch_norm": {"epsilon": 1e-3}}
     preset = _preset_of_card(described) or presets.published(kind, name, path.name)
     licence = described.get("pretrained_cfg", {}).get("license") or presets.LICENCES[kind]
-    return Origin(kind, path, name, preset, _imagenet(outputs), licence, options)
+    return Origin(kind, path, name, preset, _imagenet(outputs), licence, options, tensors.part)
 
 
 def load(model: keras.Model, origin: Origin | str | Path) -> Fitted:
@@ -108,13 +120,13 @@ def load(model: keras.Model, origin: Origin | str | Path) -> Fitted:
         return fit(model, keras_tensors(network), _table(KERAS, origin.name), "keras", where)
     location = origin.location / "model.keras" if origin.location.is_dir() else origin.location
     with _tensors(location) as tensors:
-        kind, table = _recognised(location, tensors, origin.name)
+        kind, table, tensors = _recognised(location, tensors, origin.name)
         return fit(model, tensors, table, "ours" if kind == OURS else "torch", where)
 
 
 def keras_tensors(network: keras.Model) -> Tensors:
     """A keras.applications network's weights by LAYER/WEIGHT, without the network's own name before its layers'."""
-    tensors = {}
+    tensors = Tensors()
     numbered = _numbered(network)
     for variable in network.weights:
         layer, weight = variable.path.split("/")[-2:]
@@ -147,27 +159,46 @@ def imagenet_classes() -> tuple[tuple[str, str], ...]:
 
 @contextlib.contextmanager
 def _tensors(path: Path) -> Iterator[Tensors]:
-    """The file's tensors; the prefix that torch's DataParallel puts before every name is taken off."""
+    """The file's tensors, by the network's own names: without what DataParallel and torch.compile put into them."""
     with stored.opened(path) as tensors:
-        if tensors and all(key.startswith("module.") for key in tensors):
-            tensors = {key.removeprefix("module."): tensor for key, tensor in tensors.items()}
-        yield tensors
+        # torch's AveragedModel counts in n_averaged how many models went into the average.
+        kept = {WRAPPED.sub("", key): tensor for key, tensor in tensors.items() if not key.endswith("n_averaged")}
+        yield Tensors(kept, part=tensors.part)
 
 
-def _recognised(path: Path, tensors: Tensors, name: str) -> tuple[str, Table | None]:
-    """The origin whose table's stem is in the file; None for our own names, LAYER/WEIGHT."""
+def _recognised(path: Path, tensors: Tensors, name: str) -> tuple[str, Table | None, Tensors]:
+    """The origin whose table's stem is in the file, and the tensors by its names; no table for our own, LAYER/WEIGHT."""
     if all("/" in key for key in tensors):
-        return OURS, None
+        return OURS, None, tensors
     # Where two origins name alike, the one that the catalogue counts the network by goes first.
     own = registry.catalogue()[name].source.split(" ")[0] if name in registry.catalogue() else ""
     tables = {kind: table for kind in sorted(TORCH_ORIGINS, key=own.__ne__) if (table := _find_table(kind, name))}
-    for kind, table in tables.items():
-        if any(f"{stem}.weight" in tensors for stem in table.lines[0][1].split("|")):
-            return kind, table
+    stems = [(kind, f"{stem}.weight") for kind, table in tables.items() for stem in table.lines[0][1].split("|")]
+    for kind, stem in stems:
+        if stem in tensors:
+            return kind, tables[kind], tensors
+    for kind, stem in stems:
+        if attributes := _attributes(tensors, stem):
+            return kind, tables[kind], _below(tensors, attributes[0])
     known = f"{', '.join(tables)} would name {' or '.join(table.lines[0][1] for table in tables.values())}"
     raise SettingsError(
         f"{path}: not weights of {name}: the first tensor is {next(iter(tensors), None)}; {known if tables else 'only our own are known'}"
     )
+
+
+def _attributes(tensors: Tensors, stem: str) -> list[str]:
+    """Names before a network's stem, where it is an attribute of what was saved, as in Lightning; an average's first."""
+    sizes = Counter(key.partition(".")[0] for key in tensors)
+    found = [attribute for key in tensors if (attribute := key.removesuffix(f".{stem}")) in sizes and attribute != key]
+    # A layer may be called as another network's stem, but then it is a small part of the whole.
+    whole = [attribute for attribute in found if 4 * sizes[attribute] >= len(tensors)]
+    return sorted(whole, key=lambda attribute: not re.search(torch_file.AVERAGED, attribute))
+
+
+def _below(tensors: Tensors, attribute: str) -> Tensors:
+    prefix = f"{attribute}."
+    below = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+    return Tensors(below, part=f"{tensors.part}.{attribute}".lstrip("."))
 
 
 def _table(origin: str, name: str) -> Table:
@@ -243,7 +274,10 @@ def _run_folder(path: Path, name: str) -> Origin:
     model, preset, classes = path / "model.keras", path / "preset.json", path / "classes.txt"
     if not model.is_file():
         raise SettingsError(f"model.weights = {path}: not a finished run: model.keras is missing")
-    fields = json.loads(preset.read_text(encoding="utf-8")) if preset.is_file() else None
+    fields = None
+    if preset.is_file():
+        archive.require_input(model, read_preset(preset).input_shape, archive.config(model))
+        fields = json.loads(preset.read_text(encoding="utf-8"))
     identifiers = read_classes(classes).identifiers if classes.is_file() else None
     return Origin(OURS, path, name, fields, identifiers, "", _built_options(model, name))
 
@@ -252,16 +286,14 @@ def _built_options(path: Path, name: str) -> dict[str, Any]:
     """Padding and epsilon that a .keras file's network was built with, where its family has a choice."""
     if path.suffix != ".keras":
         return {}
-    with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read(stored.stored_member(archive, "config.json")))
-    layers = config.get("config", {}).get("layers", [])
+    layers = archive.config(path)["config"]["layers"]
     module = import_module(f"keras_imagenet.models.{registry.family(name)}") if name in registry.catalogue() else None
     accepted = inspect.signature(module.build).parameters if module else {}
     options: dict[str, Any] = {}
     if "padding" in accepted:
         padded = any(re.fullmatch(r"stem\w*_pad", layer["config"].get("name", "")) for layer in layers)
         options["padding"] = "symmetric" if padded else "same"
-    norms = [layer["config"]["epsilon"] for layer in layers if layer["class_name"] == "BatchNormalization"]
+    norms = [layer["config"].get("epsilon") for layer in layers if layer["class_name"] == "BatchNormalization"]
     if "batch_norm" in accepted and norms:
         options["batch_norm"] = {"epsilon": norms[0]}
     return options

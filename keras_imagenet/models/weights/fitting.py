@@ -17,13 +17,15 @@ import keras
 import numpy as np
 
 from keras_imagenet.errors import DataError, SettingsError
-from keras_imagenet.models.weights.stored import DAMAGE, Tensor, Tensors
 from keras_imagenet.models.weights.table import Table, modules
+from keras_imagenet.models.weights.tensor import DAMAGE, Tensor, Tensors
 
 Layout = Literal["torch", "keras", "ours"]
 Turn = Callable[[np.ndarray], np.ndarray]
 
 HEADS = ("logits", "logits_distilled")
+MAXIMUM_POSITIONS = 2**16
+"""Embeddings of a grid that is interpolated: those of 4,096 x 4,096 pixels in patches of 16."""
 FLATTENED = "hidden1"
 """The linear layer on a flattened feature map, in AlexNet and VGG."""
 
@@ -92,7 +94,7 @@ def fit(model: keras.Model, tensors: Tensors, table: Table | None, layout: Layou
             if owner == "positions" and shape[0] == wanted[0] and shape[-1] == wanted[-1] and shape[1] != wanted[1]:
                 grid = _grid(model)
                 tokens = wanted[1] - math.prod(grid)
-                _require_square(shape[1] - tokens, key, where)
+                _require_grid(shape[1] - tokens, key, where)
                 resized = functools.partial(interpolate_positions, grid=grid, tokens=tokens)
                 turn, shape = _then(turn, resized), wanted
                 done["positions"] = True
@@ -254,7 +256,9 @@ def _map_before(model: keras.Model) -> tuple[int, int, int]:
     return tuple(model.get_layer("flatten").input.shape[1:])
 
 
-def _require_square(positions: int, key: str, where: str) -> None:
+def _require_grid(positions: int, key: str, where: str) -> None:
+    if positions > MAXIMUM_POSITIONS:
+        raise SettingsError(f"{where}: tensor {key} has {positions:,} positions, which no image has")
     if math.isqrt(positions) ** 2 != positions:
         raise SettingsError(f"{where}: tensor {key} has {positions} positions, which are not a square to interpolate")
 

@@ -10,21 +10,36 @@ import contextlib
 import io
 import json
 import math
-import mmap
 import struct
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.models.archive import stored_member
+from keras_imagenet.models.weights import torch_file
+from keras_imagenet.models.weights.tensor import (
+    DAMAGE,
+    MAXIMUM_TENSORS,
+    Tensor,
+    Tensors,
+    float32_of_bfloat16,
+    mapped,
+    require_plausible,
+)
 
 MAXIMUM_HEADER = 100_000_000
 """Bytes of a safetensors header, as the format's own library limits it."""
+
+MAXIMUM_NPY_HEADER = 10_000
+"""Bytes, as numpy limits it."""
+MAXIMUM_DEPTH = 32
+"""Of groups in groups, in an HDF5 file."""
+MAXIMUM_CHUNK = 2**20
+"""Numbers in a chunk of an HDF5 file, where the tensor has fewer."""
 
 SAFETENSORS_TYPES = {
     "F64": "<f8",
@@ -40,37 +55,9 @@ SAFETENSORS_TYPES = {
 }
 
 
-DAMAGE = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    ArithmeticError,
-    RuntimeError,
-    MemoryError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What reading a damaged file may raise."""
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A tensor that is still in its file."""
-
-    shape: tuple[int, ...]
-    read: Callable[[], np.ndarray]
-
-
-Tensors = Mapping[str, Tensor]
-
-
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Tensors]:
-    """The tensors of a .npz, .safetensors, .pth, .pt, .h5 or .keras file; they can be read inside the `with`.
+    """The tensors of a .npz, .safetensors, .pth, .pt, .ckpt, .h5 or .keras file; they can be read inside the `with`.
 
     Raises SettingsError for a file that is not there or of another kind, DataError for one that is damaged or holds
     what only executing it could read.
@@ -78,8 +65,9 @@ def opened(path: Path) -> Iterator[Tensors]:
     readers: dict[str, Callable[[Path, contextlib.ExitStack], Tensors]] = {
         ".npz": _npz,
         ".safetensors": _safetensors,
-        ".pth": _torch,
-        ".pt": _torch,
+        ".pth": torch_file.tensors,
+        ".pt": torch_file.tensors,
+        ".ckpt": torch_file.tensors,
         ".h5": _h5,
         ".keras": _keras,
     }
@@ -90,41 +78,22 @@ def opened(path: Path) -> Iterator[Tensors]:
     with contextlib.ExitStack() as stack:
         try:
             tensors = readers[path.suffix](path, stack)
+            require_plausible(tensors)
         except DAMAGE as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise DataError(f"{path}: not a readable {path.suffix} file of weights: {reason}") from error
         yield tensors
 
 
-def float32_of_bfloat16(bits: np.ndarray) -> np.ndarray:
-    """bfloat16 as uint16 to float32: the same bits with sixteen zeros behind."""
-    return (bits.astype(np.uint32) << 16).view(np.float32)
-
-
-def mapped(path: Path, stack: contextlib.ExitStack) -> mmap.mmap:
-    """The file in memory, read-only, without reading it; ValueError if it is empty."""
-    file = stack.enter_context(path.open("rb"))
-    # Left to the garbage collector: arrays may still look into it when the stack unwinds.
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def stored_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """A member that is not compressed, so that it cannot be larger than the file; ValueError otherwise."""
-    info = archive.getinfo(name)
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-        raise ValueError(f"{name} is compressed")
-    return info
-
-
 def _npz(path: Path, stack: contextlib.ExitStack) -> Tensors:
     archive = stack.enter_context(zipfile.ZipFile(path))
-    tensors = {}
+    if len(archive.infolist()) > MAXIMUM_TENSORS:
+        raise ValueError(f"it holds {len(archive.infolist()):,} tensors")
+    tensors = Tensors()
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
         with archive.open(info) as member:
-            version = np.lib.format.read_magic(member)
-            read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            shape, fortran_order, dtype = read_header[version](member)
+            shape, fortran_order, dtype = _npy_header(member)
             start = member.tell()
         if dtype.hasobject:
             raise ValueError(f"{name} holds Python objects")
@@ -138,6 +107,20 @@ def _npz(path: Path, stack: contextlib.ExitStack) -> Tensors:
     return tensors
 
 
+def _npy_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether the first axis is the fastest, and type; numpy reads a header of any length before it looks at it."""
+    start = member.read(10)
+    if start[6:7] != b"\x01":
+        start += member.read(2)
+    length = int.from_bytes(start[8:], "little")
+    if length > MAXIMUM_NPY_HEADER:
+        raise ValueError(f"it declares a header of {length:,} bytes")
+    header = io.BytesIO(start + member.read(length))
+    version = np.lib.format.read_magic(header)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    return read[version](header)
+
+
 def _safetensors(path: Path, stack: contextlib.ExitStack) -> Tensors:
     """Eight bytes of length, a JSON header, the bytes of the tensors."""
     data = mapped(path, stack)
@@ -145,7 +128,7 @@ def _safetensors(path: Path, stack: contextlib.ExitStack) -> Tensors:
     start = 8 + length
     if length > MAXIMUM_HEADER or start > len(data):
         raise ValueError("its header is larger than the file")
-    tensors = {}
+    tensors = Tensors()
     for name, entry in json.loads(data[8:start]).items():
         if name == "__metadata__":
             continue
@@ -164,12 +147,6 @@ def _safetensors(path: Path, stack: contextlib.ExitStack) -> Tensors:
     return tensors
 
 
-def _torch(path: Path, stack: contextlib.ExitStack) -> Tensors:
-    from keras_imagenet.models.weights import torch_file
-
-    return torch_file.tensors(path, stack)
-
-
 def _keras(path: Path, stack: contextlib.ExitStack) -> Tensors:
     # Only the weights: building a network from the file's config.json would trust it.
     archive = stack.enter_context(zipfile.ZipFile(path))
@@ -184,25 +161,50 @@ def _h5_tensors(source: Any, stack: contextlib.ExitStack) -> Tensors:
     """Keras' layout: groups by kind of layer, `vars` in each with the layer's name and its weights by index."""
     import h5py
 
-    tensors: dict[str, Tensor] = {}
-
-    def visit(group: Any, owner: str) -> None:
+    tensors = Tensors()
+    waiting = [(stack.enter_context(h5py.File(source, "r")), "", 0)]
+    seen: set[int] = set()
+    while waiting:
+        group, owner, depth = waiting.pop()
+        _require_new(group, seen)
+        if depth > MAXIMUM_DEPTH:
+            raise ValueError(f"it has groups in groups, more than {MAXIMUM_DEPTH} deep")
         for key in group:
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 raise ValueError(f"{group.name}/{key} is a link")
         variables = group.get("vars")
-        if variables is not None and "name" in variables.attrs and group.name not in ("/", "/layers"):
+        if isinstance(variables, h5py.Group) and "name" in variables.attrs and group.name not in ("/", "/layers"):
             owner = f"{owner}/{variables.attrs['name']}" if owner else str(variables.attrs["name"])
-            for index in variables:
-                link, dataset = variables.get(index, getlink=True), variables[index]
-                if not isinstance(link, h5py.HardLink) or dataset.external or dataset.is_virtual:
-                    raise ValueError(f"{dataset.name} lies outside the file")
-                tensors[f"{owner}/{index}"] = Tensor(tuple(dataset.shape), lambda dataset=dataset: dataset[()])
-        for key in group:
-            if key not in ("vars", "optimizer") and isinstance(group[key], h5py.Group):
-                visit(group[key], owner)
-
-    visit(stack.enter_context(h5py.File(source, "r")), "")
+            _require_new(variables, seen)
+            tensors |= {f"{owner}/{index}": _h5_tensor(variables, index) for index in variables}
+        inside = [key for key in group if key not in ("vars", "optimizer")]
+        waiting += [(group[key], owner, depth + 1) for key in inside if isinstance(group[key], h5py.Group)]
     if not tensors:
         raise ValueError("it has no layers in Keras 3's layout; save it with model.save_weights(...weights.h5)")
     return tensors
+
+
+def _require_new(group: Any, seen: set[int]) -> None:
+    """ValueError for a group that stands in several places, in itself maybe: the ways through such a file have no end."""
+    import h5py
+
+    place = h5py.h5o.get_info(group.id).addr
+    if place in seen:
+        raise ValueError(f"the group {group.name:.80} stands in several places")
+    if len(seen) > MAXIMUM_TENSORS:
+        raise ValueError(f"it has more than {MAXIMUM_TENSORS:,} groups")
+    seen.add(place)
+
+
+def _h5_tensor(variables: Any, index: str) -> Tensor:
+    import h5py
+
+    link, dataset = variables.get(index, getlink=True), variables[index]
+    if not isinstance(link, h5py.HardLink) or dataset.external or dataset.is_virtual:
+        raise ValueError(f"{dataset.name} lies outside the file")
+    if dataset.dtype.kind not in "biuf":
+        raise ValueError(f"{dataset.name} does not hold numbers")
+    # A chunk is read whole, however little of it is asked for.
+    if math.prod(dataset.chunks or ()) > max(dataset.size, MAXIMUM_CHUNK):
+        raise ValueError(f"{dataset.name} has chunks of {math.prod(dataset.chunks):,} numbers for {dataset.size:,}")
+    return Tensor(tuple(dataset.shape), lambda: dataset[()])

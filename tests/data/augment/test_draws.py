@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_imagenet.data.augment import augmix, color_jitter, operations, policies
-from keras_imagenet.data.augment.erasing import erase
+from keras_imagenet.data.augment import augmix, color_jitter, erasing, operations, policies
 from keras_imagenet.data.images.crops import random_boxes
 from keras_imagenet.data.seeds import fold_in, uniform
+from keras_imagenet.settings.augment import RandomErasing
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "crop_draws.npz"
 RATIO = (3 / 4, 4 / 3)
@@ -162,31 +162,33 @@ def test_crops_are_drawn_as_torchvision_draws_them(size):
     assert_alike([taken, 6000 - taken], [golden["centre"], 100_000 - golden["centre"]])
 
 
-def erased(side: int, seeds: int, **options) -> np.ndarray:
-    """Erased pixels of each row and of each column, [seeds, 2, side]."""
-    images = tf.ones((1, side, side, 1))
-
-    def one(seed):
-        gone = tf.cast(erase(images, seed[tf.newaxis], probability=1.0, mode="const", **options) == 0, tf.int32)
-        return tf.stack((tf.reduce_sum(gone, (0, 2, 3)), tf.reduce_sum(gone, (0, 1, 3))))
-
-    return over_seeds(one, seeds, tf.int32)
-
-
-def test_erased_rectangles_have_the_distributions_asked_for():
+def test_rectangles_to_erase_have_the_distributions_asked_for():
     """Of up to a tenth of a square every draw fits: shares, aspects and places are even."""
-    side, aspect = 256, (0.3, 1 / 0.3)
-    there = erased(side, 4000, area=(0.02, 0.1), aspect=aspect) > 0
-    height, width = there.sum(axis=2).T
-    top, left = there.argmax(axis=2).T
+    side, aspect = 512, (0.3, 1 / 0.3)
+    settings = RandomErasing(probability=1.0, area=(0.02, 0.1), aspect=aspect)
+    top, left, bottom, right = erasing.draw(settings, seeds(4000).numpy(), (side, side))[:, 0].T
+    height, width = bottom - top, right - left
     places = [((corner + 0.5) / (side + 1 - extent), 0, 1) for corner, extent in ((top, height), (left, width))]
     assert_even_together(
         [(height * width / side**2, 0.02, 0.1), (np.log(height / width), *np.log(aspect)), *places], bins=8
     )
 
 
+def test_what_is_erased_are_the_rectangles():
+    rectangles = erasing.draw(RandomErasing(probability=0.7, count=3), seeds(100).numpy(), (40, 30))
+    expected = np.ones((100, 40, 30, 2), np.float32)
+    for image, of_image in zip(expected, rectangles, strict=True):
+        for top, left, bottom, right in of_image:
+            image[top:bottom, left:right] = 0
+    found = erasing.erase(tf.ones(expected.shape), tf.constant(rectangles), seeds(100), "const")
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_as_many_rectangles_are_erased_as_are_drawn_evenly():
     """Squares of 2 % of 200 x 200 pixels: one of 28 x 28, or two of 20 x 20, which may overlap."""
-    pixels = erased(200, 800, area=(0.02, 0.02), aspect=(1.0, 1.0), count=2)[:, 0].sum(axis=1)
+    settings = RandomErasing(probability=1.0, area=(0.02, 0.02), aspect=(1.0, 1.0), count=2)
+    rectangles = erasing.draw(settings, seeds(800).numpy(), (200, 200))
+    found = erasing.erase(tf.ones((800, 200, 200, 1)), tf.constant(rectangles), seeds(800), "const").numpy()
+    pixels = (found == 0).sum(axis=(1, 2, 3))
     assert set(pixels[pixels != 784]) <= set(range(400, 801))
     assert_as_often([(pixels == 784).sum(), (pixels != 784).sum()], [400, 400])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from keras_imagenet.data.sources import Source, open_source
+from keras_imagenet.data.sources import Source, left_out_lines, open_source
 from keras_imagenet.data.sources.splits import hash_fractions
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.labels import read_classes
@@ -144,12 +144,52 @@ def test_what_is_skipped_is_counted(tmp_path):
     source = opened(name="folder", directory=tmp_path).train
     assert source.names == ["a/1.JPG"]
     assert source.skipped == {
-        ".tif (not an image)": 1,
+        ".tif (not read; save them as JPEG or PNG)": 1,
         ".txt (not an image)": 1,
-        "folders inside class folders": 1,
         "hidden": 2,
+        "images in folders inside class folders": 1,
         "images outside class folders": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["photos/ant/1.jpg", "photos/bee/1.jpg"], "X: the classes seem to be in X/photos; give that folder"),
+        (["photos/train/ant/1.jpg", "notes/x.txt"], "X: the classes seem to be in X/photos; give that folder"),
+        (
+            ["train/photos/ant/1.jpg", "val/bee/1.jpg"],
+            "X/train/photos: holds no image itself; they lie one level deeper, in ant",
+        ),
+        (
+            ["ant/2023/1.jpg", "ant/2024/1.jpg", "bee/2023/1.jpg"],
+            "X/ant: holds no image itself; .*, in 2023, 2024, and only",
+        ),
+        (
+            ["ant/1.jpg", "bee/more/1.jpg"],
+            "X/bee: holds no image itself; they lie one level deeper, in more, .*give X/bee",
+        ),
+        (
+            ["bus/1.jpg", "car/1.jpg", "train/1.jpg"],
+            "X: train is taken for the training split.* a class as bus, car, move all",
+        ),
+        (["Bus/1.jpg", "Train/1.jpg"], "X: Train is taken for the training split.* a class as Bus, move all"),
+        (
+            ["1.jpg", "2.jpg"],
+            "holds no class folders; .*; sort its 2 images into a folder for each class, or, if they are one",
+        ),
+        (
+            ["train/ant/1.jpg", "test/1.jpg"],
+            "X/test: holds no class folders; .*; sort its 1 images into a folder for each",
+        ),
+    ],
+)
+def test_a_folder_of_another_shape_gets_words_that_help(tmp_path, monkeypatch, files, message):
+    monkeypatch.chdir(tmp_path)
+    make_folder(tmp_path / "X", dict.fromkeys(files, ""))
+    with pytest.raises(DataError, match=message) as caught:
+        opened(name="folder", directory="X")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +200,7 @@ def test_what_is_skipped_is_counted(tmp_path):
         ({"train/a/1.jpg": "", "val/1.jpg": ""}, "/val: holds no class folders; expected"),
         (
             {"a/1.jpg": "", "b/x.tif": "", "b/y": ""},
-            r"/b: holds no image \(only files with .tif, no ending\); put JPEG",
+            r"/b: holds no image \(only files with .tif, no ending\); save them as JPEG",
         ),
     ],
 )
@@ -246,11 +286,23 @@ def test_folds_part_the_examples(tmp_path):
 
 def test_holding_out_of_data_that_is_split_already_is_a_mistake(tmp_path):
     make_folder(tmp_path, {"train/a/1.jpg": "", "val/a/1.jpg": ""})
-    with pytest.raises(SettingsError, match="validation_fraction: the data has a validation split already"):
-        opened(name="folder", directory=tmp_path, validation_fraction=0.5)
+    with pytest.raises(SettingsError, match="folds: the data has a validation split already"):
+        opened(name="folder", directory=tmp_path, folds=5)
     shutil.rmtree(tmp_path / "val")
     with pytest.raises(DataError, match="would hold out none of 1 examples"):
         opened(name="folder", directory=tmp_path, validation_fraction=0.001)
+
+
+def test_a_split_of_its_own_wins_over_a_recipes_fraction_and_that_is_said(tmp_path):
+    make_folder(
+        tmp_path, {"train/a/1.jpg": "", "val/a/1.jpg": "", "list.csv": "path,label,split\ntrain/a/1.jpg,a,val\n"}
+    )
+    splits = opened(name="folder", directory=tmp_path, validation_fraction=0.2)
+    assert (splits.train.names, splits.validation.names) == (["train/a/1.jpg"], ["val/a/1.jpg"])
+    said = "data.source.validation_fraction = 0.2 is not used: the data has a validation split"
+    assert said in left_out_lines(splits)
+    assert said in left_out_lines(opened(name="csv", file=tmp_path / "list.csv", validation_fraction=0.2))
+    assert said not in left_out_lines(opened(name="folder", directory=tmp_path))
 
 
 def test_hashes_are_even_and_stay_as_they_are():
@@ -299,11 +351,18 @@ def test_groups_are_held_out_whole(tmp_path):
         ("file,label\n", "lacks the column path; its first line holds file, label; expected path,label"),
         ("path,label\n", "holds a header but no image"),
         ("path,label\n1.jpg,a\n1.jpg,b\n", "line 3: 1.jpg stands on line 2 already"),
+        ("path,label\n1.jpg,a\n./1.jpg,b\n", "line 3: ./1.jpg stands on line 2 already"),
+        ("path,label\nx/../1.jpg,a\n2.jpg,b\n1.jpg,a\n", "line 4: 1.jpg stands on line 2 already"),
         ("path,label\n1.jpg,\n", "line 2: label is empty"),
         ("path,label\n1.jpg\n", "line 2: does not have the header's 2 columns"),
         ("path,label\n1.jpg,a,b\n", "line 2: does not have the header's 2 columns"),
         ("path,label\n9.jpg,a\n", "line 2: .*9.jpg: No such file"),
         ("path,label,split\n1.jpg,a,tran\n", "line 2: split = tran: must be train or one of validation, val"),
+        ("path,label\n1.jpg,a\n.,b\n", "line 3: .*: is a folder"),
+        ("path,label\npipe.jpg,a\n", "line 2: .*pipe.jpg: is a pipe, a device or a socket"),
+        ("path,label\nlink.jpg,a\n", "line 2: .*link.jpg: is a pipe, a device or a socket"),
+        ("path,label\ngone.jpg,a\n", "line 2: .*gone.jpg: No such file"),
+        ("path,label\n1\0.jpg,a\n", "line 2: .*: no file can be called so"),
         (
             "path,label,split,group\n1.jpg,a,train,x\n2.jpg,a,val,x\n",
             "line 3: group x is in training and in validation",
@@ -312,5 +371,8 @@ def test_groups_are_held_out_whole(tmp_path):
 )
 def test_wrong_manifests_are_one_line(tmp_path, text, message):
     make_folder(tmp_path, {"list.csv": text, "1.jpg": "", "2.jpg": ""})
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "pipe.jpg")
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     with pytest.raises(DataError, match=message):
         opened(name="csv", file=tmp_path / "list.csv")

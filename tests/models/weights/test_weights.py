@@ -14,6 +14,7 @@ import pytest
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.models import efficientnet, registry, weights
 from keras_imagenet.models.weights import efficientnet_pytorch, fitting, presets, stored, timm
+from keras_imagenet.models.weights.tensor import Tensor, Tensors
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "weights"
 TINY = efficientnet.EfficientNet(0.25, 1.0, 0.2, stages=((1, 3, 1, 32, 1), (2, 3, 2, 64, 2)))
@@ -24,17 +25,17 @@ def _tiny(classes: int = 5, channels: int = 3, **options) -> keras.Model:
     return efficientnet.build(TINY, input_shape=(32, 32, channels), classes=classes, **options)
 
 
-def _fit(model: keras.Model, tensors: stored.Tensors) -> fitting.Fitted:
+def _fit(model: keras.Model, tensors: Tensors) -> fitting.Fitted:
     return fitting.fit(model, tensors, timm.TABLES["efficientnet"], "torch", "file")
 
 
-def _golden() -> dict[str, stored.Tensor]:
+def _golden() -> dict[str, Tensor]:
     with stored.opened(GOLDEN / "timm_efficientnet.safetensors") as tensors:
         return dict(tensors)
 
 
-def _constant(shape: tuple[int, ...], value: float = 0.0) -> stored.Tensor:
-    return stored.Tensor(shape, lambda: np.full(shape, value, np.float32))
+def _constant(shape: tuple[int, ...], value: float = 0.0) -> Tensor:
+    return Tensor(shape, lambda: np.full(shape, value, np.float32))
 
 
 def test_other_classes_get_a_new_head() -> None:
