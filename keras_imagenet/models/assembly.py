@@ -50,7 +50,7 @@ def build(
     """
     options = _options(settings, origin)
     network = registry.build(settings.model.name, input_shape=preset.input_shape, classes=len(classes), **options)
-    fitted = weights.load(network, origin) if origin else None
+    fitted = origin.give(network) if origin else None
     freezing.freeze(network, settings.model.freeze)
     return network, fitted
 

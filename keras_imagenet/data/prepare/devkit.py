@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import tarfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from keras_imagenet.data.prepare.tars import DAMAGE, Header
 from keras_imagenet.errors import DataError
 
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 META = "meta.mat"
+MAXIMUM_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -38,15 +41,25 @@ def read_devkit(path: Path) -> Devkit:
     if path.is_dir():
         return _kit(path, lambda name: _from_folder(path, name))
     try:
-        if tarfile.is_tarfile(path):
-            with tarfile.open(path) as tar:
-                return _kit(path, lambda name: _from_tar(path, tar, name))
-        classes = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, tarfile.TarError, EOFError) as error:
+        tar = tarfile.open(path, tarinfo=Header)  # noqa: SIM115 -- what is in the block below has other faults
+    except tarfile.ReadError:
+        return _from_list(path)
+    except (OSError, zlib.error, *DAMAGE) as error:
         raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    with tar:
+        return _kit(path, lambda name: _from_tar(path, tar, name))
+
+
+def _from_list(path: Path) -> Devkit:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise DataError(f"{path}: neither a tar nor a text file with a class a line") from None
-    truth = tuple(line.strip() for line in classes if line.strip())
+        text = "\0"
+    if "\0" in text:
+        raise DataError(f"{path}: neither a tar nor a text file with a class a line")
+    truth = tuple(line.strip() for line in text.split("\n") if line.strip())
     if all(line.isdigit() for line in truth):
         raise DataError(f"{path}: holds numbers, whose classes {META} says; give the whole development kit")
     return Devkit(path, truth, {name: name for name in truth})
@@ -76,7 +89,12 @@ def _from_folder(path: Path, name: str) -> bytes:
 
 
 def _from_tar(path: Path, tar: tarfile.TarFile, name: str) -> bytes:
-    for member in tar:
-        if member.isfile() and Path(member.name).name == name:
-            return tar.extractfile(member).read()
+    try:
+        for member in tar:
+            if member.isfile() and Path(member.name).name == name:
+                if not 0 <= member.size <= MAXIMUM_BYTES:
+                    raise DataError(f"{path}: {name} declares {member.size:,} bytes")
+                return tar.extractfile(member).read()
+    except (OSError, zlib.error, *DAMAGE) as error:
+        raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     raise DataError(f"{path}: holds no {name}; expected the ILSVRC2012 development kit")

@@ -80,7 +80,7 @@ def write_entry(file: Path, entry: Entry) -> None:
 def read_entry(file: Path) -> Entry:
     """Reads what write_entry wrote."""
     with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
-        names = kept["names"].tobytes().decode()
+        names = kept["names"].tobytes().decode("utf-8", "surrogateescape")
         facts = json.loads(kept["facts"].tobytes().decode())
         return Entry(kept["digests"], kept["labels"], names.split("\0") if len(kept["labels"]) else [], facts)
 
@@ -111,9 +111,14 @@ def _example(image: Checked) -> bytes:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
     label = tf.train.Feature(int64_list=tf.train.Int64List(value=[image.label]))
-    features = {"image": feature(image.stored), "label": label, "file_name": feature(image.name.encode())}
+    features = {"image": feature(image.stored), "label": label, "file_name": feature(_encoded(image.name))}
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
 
 def _bytes(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode(), np.uint8)
+    return np.frombuffer(_encoded(text), np.uint8)
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8, or of names that are not the bytes that they are to the disk."""
+    return text.encode("utf-8", "surrogateescape")

@@ -14,6 +14,7 @@ from keras_imagenet.data.sources.array_records import records_of, size_of
 from keras_imagenet.data.sources.source import fingerprint
 from keras_imagenet.data.sources.tfds import find_builder, has_several_labels, image_and_label
 from keras_imagenet.errors import DataError
+from keras_imagenet.files import read_at
 from keras_imagenet.labels import ClassList, spelt
 from keras_imagenet.settings.prepare import PrepareSettings
 
@@ -77,7 +78,7 @@ def tfrecord_reader(files: list[Path]) -> tuple[Callable[[int], bytes], int]:
         descriptors.append(descriptor)
         end, position = os.fstat(descriptor).st_size, 0
         while position < end:
-            header = os.pread(descriptor, 8, position)
+            header = read_at(descriptor, 8, position)
             length = struct.unpack("<Q", header)[0] if len(header) == 8 else end
             if position + 16 + length > end:
                 raise DataError(f"{file}: is cut off or damaged at byte {position:,}")
@@ -87,7 +88,7 @@ def tfrecord_reader(files: list[Path]) -> tuple[Callable[[int], bytes], int]:
 
     def read(number: int) -> bytes:
         file, offset, length = map(int, table[number])
-        return os.pread(descriptors[file], length, offset)
+        return read_at(descriptors[file], length, offset)
 
     return read, len(table)
 

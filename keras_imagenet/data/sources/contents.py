@@ -55,10 +55,10 @@ def _checksum(file: Path, size: int) -> int:
         return 0
     try:
         if size <= 3 * PIECE:
-            pieces = [os.read(descriptor, 3 * PIECE)]
+            pieces = [files.read_at(descriptor, 3 * PIECE, 0)]
         else:
             starts = (0, (size - PIECE) // 2, size - PIECE)
-            pieces = [os.pread(descriptor, PIECE, start) for start in starts]
+            pieces = [files.read_at(descriptor, PIECE, start) for start in starts]
     except OSError:
         return 0
     finally:
@@ -76,7 +76,7 @@ def _recall(cache: Path, paths: Sequence[str], sizes: np.ndarray, times: np.ndar
     none = np.zeros(len(paths), bool), np.zeros(len(paths), np.uint64)
     try:
         with cache.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            place = {path: number for number, path in enumerate(kept["paths"].tobytes().decode().split("\0"))}
+            place = {path: number for number, path in enumerate(os.fsdecode(kept["paths"].tobytes()).split("\0"))}
             facts, sums = kept["facts"], kept["sums"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # a cache that cannot be read is no cache
         return none
@@ -91,4 +91,4 @@ def _remember(cache: Path, paths: Sequence[str], facts: np.ndarray, sums: np.nda
     files.sweep(cache.parent)
     # A full or read-only home costs the next start some time, no more.
     with contextlib.suppress(OSError), files.appearing(cache) as file:
-        np.savez(file, paths=np.frombuffer("\0".join(paths).encode(), np.uint8), facts=facts, sums=sums)
+        np.savez(file, paths=np.frombuffer(os.fsencode("\0".join(paths)), np.uint8), facts=facts, sums=sums)

@@ -88,8 +88,8 @@ def list_splits(directory: Path) -> dict[str, Listing]:
 
 def file_reader(directory: Path, paths: Sequence[str]) -> Callable[[tf.Tensor], tf.Tensor]:
     """index -> the bytes of directory/paths[index], a path of its own if it is absolute; names are never globbed."""
-    path_of = held(np.array([path.encode() for path in paths], dtype=object))
-    root = f"{directory}/".encode()
+    path_of = held(np.array([os.fsencode(path) for path in paths], dtype=object))
+    root = os.fsencode(f"{directory}/")
     some_absolute = any(path.startswith("/") for path in paths)
 
     def read(index: tf.Tensor) -> tf.Tensor:

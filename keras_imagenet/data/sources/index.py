@@ -27,7 +27,7 @@ def read_index(file: Path, count: int, classes: int, size: int) -> tuple[np.ndar
         if declared > size:
             raise ValueError(f"it declares {declared:,} bytes, more than the images have")
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
-            labels, names = kept["labels"], kept["names"].tobytes().decode()
+            labels, names = kept["labels"], kept["names"].tobytes().decode("utf-8", "surrogateescape")
     except (OSError, ValueError, KeyError, EOFError, MemoryError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{file}: cannot be read ({_first_line(error)}); prepare the set again") from None
     names = names.split("\0") if count else []

@@ -38,7 +38,7 @@ class Listing:
 def list_images(directory: Path) -> Listing:
     """Lists the image files of directory/CLASS/FILE; everything else is skipped, and counted by reason.
 
-    Raises DataError if the folder cannot be listed or a name in it is not valid text.
+    Raises DataError if the folder cannot be listed or the name of a class folder is not valid text.
     """
     folders = [_checked(directory, name) for name in subfolders(directory)]
     skipped: dict[str, list[str]] = defaultdict(list)
@@ -51,7 +51,7 @@ def list_images(directory: Path) -> Listing:
         for entry in _entries(directory / folder):
             found = _look(entry) if not is_hidden(entry.name) and has_image_ending(entry.name) else None
             if isinstance(found, os.stat_result) and stat.S_ISREG(found.st_mode):
-                images.append((_checked(directory / folder, entry.name), found.st_size, found.st_mtime_ns))
+                images.append((entry.name, found.st_size, found.st_mtime_ns))
             elif inside := _nested(entry):
                 skipped["images in folders inside class folders"] += [f"{folder}/{name}" for name in inside]
             else:
@@ -157,5 +157,5 @@ def _checked(directory: Path, name: str) -> str:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
-        raise DataError(f"{directory}: the file name {os.fsencode(name)!r} is not valid UTF-8; rename it") from None
+        raise DataError(f"{directory}: the folder name {os.fsencode(name)!r} is not valid UTF-8; rename it") from None
     return name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +52,11 @@ def open_manifest(settings: CsvSource) -> Splits:
 
 def _read(file: Path) -> list[_Row]:
     try:
-        text = io.StringIO(files.read_text(file, MAXIMUM_BYTES, encoding="utf-8-sig", newline=""), newline="")
-        reader = csv.DictReader(text, delimiter="\t" if file.suffix.lower() == ".tsv" else ",", strict=True)
+        # Paths are bytes to the disk, and may be other text than UTF-8.
+        text = files.read_text(file, MAXIMUM_BYTES, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        reader = csv.DictReader(
+            io.StringIO(text, newline=""), delimiter="\t" if file.suffix.lower() == ".tsv" else ",", strict=True
+        )
         header = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
         for column in ("path", "label"):
             if column not in header:
@@ -61,7 +65,7 @@ def _read(file: Path) -> list[_Row]:
         rows = [_row(file, reader.line_num, values) for values in reader]
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise DataError(f"{file}: not a CSV file in UTF-8 ({error})") from None
     if not rows:
         raise DataError(f"{file}: holds a header but no image")
@@ -80,6 +84,8 @@ def _row(file: Path, line: int, values: dict[str | None, str | None]) -> _Row:
     for column in ("path", "label"):
         if not getattr(row, column):
             raise DataError(f"{file}: line {line}: {column} is empty")
+    if re.search(r"[\ud800-\udfff]", label + side + group):
+        raise DataError(f"{file}: line {line}: not in UTF-8, as all but paths must be")
     if not row.split:
         right = f"{TRAIN[0]} or one of {', '.join(VALIDATION)}"
         raise DataError(f"{file}: line {line}: split = {side}: must be {right}")

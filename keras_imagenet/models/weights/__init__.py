@@ -1,8 +1,8 @@
 """Published or own weights for our networks.
 
-origin = weights.find("resnet50-0676ba61.pth", "resnet50")     # what it is, and what comes along with it
-model = registry.build("resnet50", ..., **origin.options)
-weights.load(model, origin)
+with weights.opened("resnet50-0676ba61.pth", "resnet50") as origin:  # what it is, and what comes along with it
+    model = registry.build("resnet50", ..., **origin.options)
+    origin.give(model)
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import inspect
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.labels import read_classes
 from keras_imagenet.models import archive, registry
 from keras_imagenet.models.weights import download, presets, stored, torch_file
 from keras_imagenet.models.weights.tensor import Tensor, Tensors
+from keras_imagenet.preset import Preset
 from keras_imagenet.preset import read as read_preset
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ KERAS = "keras"
 OURS = "ours"
 
 
+def _not_opened(model: keras.Model) -> Fitted:
+    raise ValueError("weights come from `opened` or `find`")
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where weights come from, and what belongs to them.
@@ -51,6 +56,11 @@ class Origin:
     the outputs in their order (ImageNet: WordNet identifiers), or None if not known. options: what `registry.build`
     must be told, so that the network means the same with these weights. part: which of a checkpoint's sets of weights
     counts, such as 'state_dict_ema'; empty where there is one.
+
+    give(network) gives the network these weights; the result says whether its head is new and what was adapted. Where
+    the number of classes differs, the last layer keeps its fresh weights; where the channels differ, the first
+    convolution is adapted; position embeddings are interpolated to the network's size. It raises SettingsError with the
+    tensor's name where one is missing, left over or does not fit, and the network is then unchanged.
     """
 
     origin: str
@@ -61,6 +71,7 @@ class Origin:
     licence: str
     options: Mapping[str, Any] = field(default_factory=dict)
     part: str = ""
+    give: Callable[[keras.Model], Fitted] = field(default=_not_opened, repr=False, compare=False)
 
     @property
     def whence(self) -> str:
@@ -69,59 +80,75 @@ class Origin:
         return str(self.location or "keras.applications") + (f", its {self.part}{averaged}" if self.part else "")
 
 
-def find(source: str | Path, name: str) -> Origin:
-    """What `source` holds for the network of that name.
+@contextlib.contextmanager
+def opened(source: str | Path, name: str) -> Iterator[Origin]:
+    """What `source` holds for the network of that name; its `give` reads from the file, which is open in the `with`.
 
-    source: 'keras', 'timm:NAME' or 'torchvision:NAME', a file of weights, or a run folder. Reads names and shapes only,
-    once what is published has been downloaded. Raises SettingsError if there is no such thing or it is not for this network,
-    DataError if it cannot be read.
+    source: 'keras', 'timm:NAME' or 'torchvision:NAME', a file of weights, or a run folder. Names and shapes are read
+    here, once what is published has been downloaded. Raises SettingsError if there is no such thing or it is not for
+    this network, DataError if it cannot be read.
     """
     if str(source) == KERAS:
-        _keras_class(name)
-        table = _table(KERAS, name)
-        size = 1000
-        return Origin(
-            KERAS, None, name, presets.published(KERAS, name), _imagenet(size), presets.LICENCES[KERAS], table.options
-        )
+        yield _of_keras(name)
+        return
     path = download.fetch(str(source)) if download.PUBLISHED.fullmatch(str(source)) else Path(source)
-    if path.is_dir():
-        return _run_folder(path, name)
-    with _tensors(path) as tensors:
-        kind, table, tensors = _recognised(path, tensors, name)
-        outputs = _outputs(tensors, table)
-    if table is None:
-        return Origin(OURS, path, name, None, None, "", _built_options(path, name))
+    file = path / "model.keras" if path.is_dir() else path
+    if path.is_dir() and not file.is_file():
+        raise SettingsError(f"model.weights = {path}: not a finished run: model.keras is missing")
+    with _tensors(file) as tensors:
+        kind, table, tensors = _recognised(file, tensors, name)
+        origin = _own(path, file, name) if table is None else _published(kind, path, name, tensors, table)
+
+        def give(model: keras.Model) -> Fitted:
+            return _fitted(model, origin, tensors, table, "ours" if table is None else "torch")
+
+        yield replace(origin, give=give)
+
+
+def find(source: str | Path, name: str) -> Origin:
+    """What `opened` gives, with the file closed: `give` opens it again. Raises what `opened` does."""
+    with opened(source, name) as origin:
+        return replace(origin, give=lambda model: load(model, origin))
+
+
+def load(model: keras.Model, origin: Origin | str | Path) -> Fitted:
+    """Give the network an origin's weights; see `Origin.give`."""
+    source, name = (origin.location or KERAS, origin.name) if isinstance(origin, Origin) else (origin, model.name)
+    with opened(source, name) as found:
+        return found.give(model)
+
+
+def _fitted(
+    model: keras.Model, origin: Origin, tensors: Tensors, table: Table | None, layout: Literal["torch", "keras", "ours"]
+) -> Fitted:
+    from keras_imagenet.models.weights.fitting import fit
+
+    _require_options(model, origin)
+    return fit(model, tensors, table, layout, str(origin.location or "keras.applications"))
+
+
+def _of_keras(name: str) -> Origin:
+    kind, table = _keras_class(name), _table(KERAS, name)
+    preset, licence = presets.published(KERAS, name), presets.LICENCES[KERAS]
+    origin = Origin(KERAS, None, name, preset, _imagenet(1000), licence, table.options)
+
+    def give(model: keras.Model) -> Fitted:
+        network = getattr(import_module("keras.applications"), kind)(weights="imagenet")
+        return _fitted(model, origin, keras_tensors(network), table, "keras")
+
+    return replace(origin, give=give)
+
+
+def _published(kind: str, path: Path, name: str, tensors: Tensors, table: Table) -> Origin:
     described = _described(path)
     options = dict(table.options)
     if kind == "timm" and _trained_as(path, described).startswith("tf_"):
         options = {"padding": "same", "batch_norm": {"epsilon": 1e-3}}
     if kind == "torchvision" and re.fullmatch(r"efficientnet_b[567]", name):
         options = {**options, "batch_norm": {"epsilon": 1e-3}}
-    preset = _preset_of_card(described) or presets.published(kind, name, path.name)
+    preset = _preset_of_card(path, described) or presets.published(kind, name, path.name)
     licence = described.get("pretrained_cfg", {}).get("license") or presets.LICENCES[kind]
-    return Origin(kind, path, name, preset, _imagenet(outputs), licence, options, tensors.part)
-
-
-def load(model: keras.Model, origin: Origin | str | Path) -> Fitted:
-    """Give the network an origin's weights; the result says whether its head is new and what was adapted.
-
-    Where the number of classes differs, the last layer keeps its fresh weights; where the channels differ, the first
-    convolution is adapted; position embeddings are interpolated to the network's size. Raises SettingsError with the
-    tensor's name where one is missing, left over or does not fit; the network is then unchanged.
-    """
-    from keras_imagenet.models.weights.fitting import fit
-
-    if not isinstance(origin, Origin):
-        origin = find(origin, model.name)
-    where = str(origin.location or "keras.applications")
-    _require_options(model, origin)
-    if origin.origin == KERAS:
-        network = getattr(import_module("keras.applications"), _keras_class(origin.name))(weights="imagenet")
-        return fit(model, keras_tensors(network), _table(KERAS, origin.name), "keras", where)
-    location = origin.location / "model.keras" if origin.location.is_dir() else origin.location
-    with _tensors(location) as tensors:
-        kind, table, tensors = _recognised(location, tensors, origin.name)
-        return fit(model, tensors, table, "ours" if kind == OURS else "torch", where)
+    return Origin(kind, path, name, preset, _imagenet(_outputs(tensors, table)), licence, options, tensors.part)
 
 
 def keras_tensors(network: keras.Model) -> Tensors:
@@ -254,32 +281,35 @@ def _trained_as(path: Path, described: Mapping[str, Any]) -> str:
     return str(described.get("architecture", path.name))
 
 
-def _preset_of_card(described: Mapping[str, Any]) -> dict[str, Any] | None:
+def _preset_of_card(path: Path, described: Mapping[str, Any]) -> dict[str, Any] | None:
     if not described:
         return None
     card = described["pretrained_cfg"]
-    kernel = card.get("interpolation", "bicubic")
-    return {
-        "size": tuple(card["input_size"][1:]),
-        "crop_fraction": card.get("crop_pct", 0.875),
-        "kernel": kernel if kernel in ("bilinear", "bicubic") else "bicubic",
-        "antialias": True,
-        "mean": tuple(card["mean"]),
-        "std": tuple(card["std"]),
-    }
+    try:
+        kernel = card.get("interpolation", "bicubic")
+        fields = {
+            "size": tuple(card["input_size"][1:]),
+            "crop_fraction": card.get("crop_pct", 0.875),
+            "kernel": kernel if kernel in ("bilinear", "bicubic") else "bicubic",
+            "antialias": True,
+            "mean": tuple(card["mean"]),
+            "std": tuple(card["std"]),
+        }
+        Preset(**fields)
+    except (LookupError, TypeError, ValueError) as error:
+        raise DataError(f"{path.with_name('config.json')}: no card of timm's: {str(error).splitlines()[0]}") from error
+    return fields
 
 
-def _run_folder(path: Path, name: str) -> Origin:
-    """A run's network, preset and classes; its files are named in keras_imagenet.run_folder."""
-    model, preset, classes = path / "model.keras", path / "preset.json", path / "classes.txt"
-    if not model.is_file():
-        raise SettingsError(f"model.weights = {path}: not a finished run: model.keras is missing")
-    fields = None
-    if preset.is_file():
-        archive.require_input(model, read_preset(preset).input_shape, archive.config(model))
+def _own(path: Path, file: Path, name: str) -> Origin:
+    """Weights of ours; of a run folder with its preset and classes. Its files are named in keras_imagenet.run_folder."""
+    fields = classes = None
+    if path.is_dir() and (preset := path / "preset.json").is_file():
+        archive.require_input(file, read_preset(preset).input_shape, archive.config(file))
         fields = json.loads(preset.read_text(encoding="utf-8"))
-    identifiers = read_classes(classes).identifiers if classes.is_file() else None
-    return Origin(OURS, path, name, fields, identifiers, "", _built_options(model, name))
+    if path.is_dir() and (listed := path / "classes.txt").is_file():
+        classes = read_classes(listed).identifiers
+    return Origin(OURS, path, name, fields, classes, "", _built_options(file, name))
 
 
 def _built_options(path: Path, name: str) -> dict[str, Any]:

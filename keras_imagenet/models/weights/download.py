@@ -2,7 +2,8 @@
 
 A file is there whole or not at all: it is written beside, its length and, where its name carries one, its hash are
 checked, and then it gets its name. Once there, it is not asked for again. `keras.utils.get_file` knows no shortened hash
-and writes under the final name, so a killed process would leave half a file that looks whole.
+and writes under the final name, so a killed process would leave half a file that looks whole. huggingface_hub brings a
+dozen packages, asks every time, and needs of a mirror more than that it serves files; torch's server it does not know.
 """
 
 from __future__ import annotations

@@ -7,16 +7,17 @@ file's own; in Keras' files LAYER/INDEX, with the layer's name and its weights c
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
-import json
 import math
-import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import ml_dtypes  # noqa: F401 -- numpy knows bfloat16 by it
 import numpy as np
+from safetensors import safe_open
 
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.models.archive import stored_member
@@ -26,13 +27,8 @@ from keras_imagenet.models.weights.tensor import (
     MAXIMUM_TENSORS,
     Tensor,
     Tensors,
-    float32_of_bfloat16,
-    mapped,
     require_plausible,
 )
-
-MAXIMUM_HEADER = 100_000_000
-"""Bytes of a safetensors header, as the format's own library limits it."""
 
 MAXIMUM_NPY_HEADER = 10_000
 """Bytes, as numpy limits it."""
@@ -40,19 +36,6 @@ MAXIMUM_DEPTH = 32
 """Of groups in groups, in an HDF5 file."""
 MAXIMUM_CHUNK = 2**20
 """Numbers in a chunk of an HDF5 file, where the tensor has fewer."""
-
-SAFETENSORS_TYPES = {
-    "F64": "<f8",
-    "F32": "<f4",
-    "F16": "<f2",
-    "BF16": "<u2",
-    "I64": "<i8",
-    "I32": "<i4",
-    "I16": "<i2",
-    "I8": "<i1",
-    "U8": "<u1",
-    "BOOL": "<?",
-}
 
 
 @contextlib.contextmanager
@@ -122,29 +105,14 @@ def _npy_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 
 def _safetensors(path: Path, stack: contextlib.ExitStack) -> Tensors:
-    """Eight bytes of length, a JSON header, the bytes of the tensors."""
-    data = mapped(path, stack)
-    (length,) = struct.unpack_from("<Q", data)
-    start = 8 + length
-    if length > MAXIMUM_HEADER or start > len(data):
-        raise ValueError("its header is larger than the file")
-    tensors = Tensors()
-    for name, entry in json.loads(data[8:start]).items():
-        if name == "__metadata__":
-            continue
-        shape, (begin, end) = tuple(entry["shape"]), entry["data_offsets"]
-        dtype = np.dtype(SAFETENSORS_TYPES[entry["dtype"]])
-        if any(size < 0 for size in shape) or not 0 <= begin <= end <= len(data) - start:
-            raise ValueError(f"{name} lies outside the file")
-        if math.prod(shape) * dtype.itemsize != end - begin:
-            raise ValueError(f"{name} does not have the size of its shape")
-
-        def read(begin=begin, dtype=dtype, shape=shape, bfloat16=entry["dtype"] == "BF16") -> np.ndarray:
-            values = np.frombuffer(data, dtype, math.prod(shape), start + begin).reshape(shape)
-            return float32_of_bfloat16(values) if bfloat16 else values
-
-        tensors[name] = Tensor(shape, read)
-    return tensors
+    # The library holds the header against the file: sizes, types, and no byte in two tensors or in none.
+    file = safe_open(path, framework="numpy")  # closed with the last tensor, as other maps of files are
+    return Tensors(
+        {
+            name: Tensor(tuple(file.get_slice(name).get_shape()), functools.partial(file.get_tensor, name))
+            for name in file.keys()  # noqa: SIM118 -- it is no mapping
+        }
+    )
 
 
 def _keras(path: Path, stack: contextlib.ExitStack) -> Tensors:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 
 DAMAGE = (
     OSError,
@@ -32,6 +33,7 @@ DAMAGE = (
     struct.error,
     zipfile.BadZipFile,
     zlib.error,
+    SafetensorError,
 )
 """What reading a damaged file may raise."""
 MAXIMUM_TENSORS = 2**16

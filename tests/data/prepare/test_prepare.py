@@ -261,6 +261,14 @@ def test_a_file_that_the_disk_does_not_give_is_one_more_fault(tmp_path):
     assert check(split.read(0), None, None).fault is None
 
 
+def test_a_disk_that_gives_less_than_it_is_asked_for_gives_whole_images(tars, tmp_path, monkeypatch):
+    real = os.pread
+    monkeypatch.setattr(os, "pread", lambda descriptor, size, offset: real(descriptor, min(size, 100), offset))
+    _, splits = open_inputs(PrepareSettings(output=tmp_path / "out", **tars))
+    images = {item.name: item.encoded for item in map(splits[0].read, range(splits[0].count))}
+    assert images["n02/n02_7.JPEG"] == ilsvrc.photo(2007)
+
+
 def test_a_full_disk_leaves_no_shard_that_counts(tmp_path):
     """A limit on the size of files stands for the disk."""
     noise = np.random.default_rng(0).bytes(50_000)

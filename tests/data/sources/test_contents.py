@@ -40,6 +40,15 @@ def overwrite(file: Path, start: int, stop: int) -> None:
         opened.write(bytes(stop - start))
 
 
+def test_a_disk_that_gives_less_than_it_is_asked_for_changes_nothing(photos: Path, monkeypatch) -> None:
+    """Network file systems do, and a system when it is interrupted."""
+    before = print_of(photos)
+    real_read, real_pread = os.read, os.pread
+    monkeypatch.setattr(os, "read", lambda descriptor, size: real_read(descriptor, min(size, 1000)))
+    monkeypatch.setattr(os, "pread", lambda descriptor, size, offset: real_pread(descriptor, min(size, 1000), offset))
+    assert print_of(photos) == before
+
+
 @pytest.mark.parametrize("path", SIZES)
 def test_another_photo_of_the_same_size_is_noticed(photos: Path, path: str) -> None:
     before = print_of(photos)

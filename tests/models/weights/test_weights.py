@@ -207,3 +207,30 @@ def test_published_lite0_gives_its_published_answers(shared) -> None:
     mean, std = (np.array(origin.preset[field]) for field in ("mean", "std"))
     logits = model(((reference["crops"] / 255 - mean) / std).astype(np.float32), training=False).numpy()
     np.testing.assert_allclose(logits, reference["logits"], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["torchvision_efficientnet.pth", "timm_efficientnet.safetensors"])
+def test_a_file_is_opened_once(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What belongs to the weights and the weights themselves come from one opened file, whatever has its name by then."""
+    monkeypatch.setitem(efficientnet.VARIANTS, "efficientnet_b0", TINY)
+    shutil.copy(GOLDEN / name, tmp_path / name)
+    with weights.opened(tmp_path / name, "efficientnet_b0") as origin:
+        (tmp_path / name).unlink()
+        model = registry.build("efficientnet_b0", input_shape=(32, 32, 3), classes=5, **origin.options)
+        assert origin.give(model) == fitting.Fitted(False, False, False)
+    found = weights.find(GOLDEN / name, "efficientnet_b0")
+    other = registry.build("efficientnet_b0", input_shape=(32, 32, 3), classes=5, **found.options)
+    found.give(other)
+    for one, another in zip(model.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), another.numpy())
+
+
+@pytest.mark.parametrize(
+    "card",
+    [{}, {"input_size": 3}, {"input_size": [3, "x", 2], "mean": [0], "std": [1]}, {"input_size": [3, 9, 9], "mean": 1}],
+)
+def test_a_card_that_is_none_of_timms_is_one_line(tmp_path: Path, card: dict) -> None:
+    shutil.copy(GOLDEN / "timm_efficientnet.safetensors", tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "x", "pretrained_cfg": card}))
+    with pytest.raises(DataError, match=r"config.json: no card of timm's: [^\n]+$"):
+        weights.find(tmp_path / "model.safetensors", "efficientnet_b0")
