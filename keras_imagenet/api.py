@@ -1,5 +1,6 @@
 """The entry functions: what the commands do, and the Python API. TensorFlow starts inside them, as the settings say."""
 
+import math
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -423,7 +424,9 @@ def _among_present(among: dict[str, Any]) -> str:
 
 def _reached(metrics: dict[str, Any]) -> str:
     unreadable = f", {metrics['unreadable']} unreadable left out" if metrics["unreadable"] else ""
+    # metrics.json holds null for what is not finite.
+    top1, top5, loss = (math.nan if metrics[name] is None else metrics[name] for name in ("top1", "top5", "loss"))
     return (
-        f"top-1 {metrics['top1']:.4f}, top-5 {metrics['top5']:.4f}, loss {metrics['loss']:.4f} "
+        f"top-1 {top1:.4f}, top-5 {top5:.4f}, loss {loss:.4f} "
         f"on {metrics.get('examples', 0):,} {metrics['measured_on']}{unreadable}"
     )

@@ -1,6 +1,7 @@
 """The front door: one short function a command. No TensorFlow before a command needs it."""
 
 import argparse
+import contextlib
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from keras_imagenet import __version__
+from keras_imagenet.console import open_standard_streams, printable
 from keras_imagenet.errors import KerasImagenetError, SettingsError, nearest
 
 Overrides = list[tuple[str, str]]
@@ -25,6 +27,7 @@ _OTHER_WORDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
+    open_standard_streams()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     try:
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        print("keras-imagenet: interrupted", file=sys.stderr)
+        _complain("interrupted")
         return 130
     except BrokenPipeError:
         sys.stderr.close()
@@ -54,9 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str) -> None:
-    from keras_imagenet.console import printable
-
-    print(f"keras-imagenet: {printable(message)}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody reads it; the exit code says so, too
+        print(f"keras-imagenet: {printable(message)}", file=sys.stderr, flush=True)
 
 
 def split_settings(arguments: Sequence[str]) -> tuple[list[str], Overrides]:

@@ -1,13 +1,16 @@
 """Where a command's lines go: a terminal, a pipe, the run's log; with --json, standard output holds one object only."""
 
-import json
+import os
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
+
+from keras_imagenet import files
 
 # What a terminal obeys instead of showing it: control characters (escape sequences begin with one), other line breaks, what
 # turns the direction of writing, and halves of characters, which file names that are not UTF-8 hold and no stream can encode.
@@ -19,9 +22,25 @@ def printable(text: str) -> str:
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def open_standard_streams() -> None:
+    """Let standard output and error take any text: what their encoding lacks stands as an escape, a closed one is nowhere."""
+    if None in (sys.stdout, sys.stderr):
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass  # Else the next file opened would have this number, and notices from C++ would be written into it.
+        os.close(descriptor)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  as long as the process
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a notebook's has no encoding
+            stream.reconfigure(errors="backslashreplace")
+
+
 @dataclass(frozen=True)
 class Console:
-    """Lines for people go to `stream` and, with the time of day, to the end of `log_file`, printable both times."""
+    """Lines for people go to `stream` and, with the time of day, to the end of `log_file`, printable both times.
+
+    A log that cannot be written is left out.
+    """
 
     stream: TextIO
     as_json: bool = False
@@ -30,6 +49,7 @@ class Console:
     @classmethod
     def standard(cls, *, as_json: bool = False) -> "Console":
         """Standard output; with `as_json`, lines for people go to standard error."""
+        open_standard_streams()
         return cls(sys.stderr if as_json else sys.stdout, as_json)
 
     @property
@@ -45,13 +65,16 @@ class Console:
     def log(self, line: str) -> None:
         """One line, logged only."""
         if self.log_file is not None:
-            with self.log_file.open("a", encoding="utf-8") as log:
+            with suppress(OSError), self.log_file.open("a", encoding="utf-8") as log:
                 log.write(f"{datetime.now():%H:%M:%S} {printable(line)}\n")
 
     def result(self, content: Mapping[str, Any] | list[Any], lines: list[str]) -> None:
         """A command's result: the JSON object, or the lines."""
         if self.as_json:
-            text = json.dumps(content, ensure_ascii=False)
+            content, missing = files.finite(content)
+            if missing:
+                self.say(f"not finite, and null in JSON, which has no such number: {', '.join(missing)}")
+            text = files.json_text(content, plain=not (sys.stdout.encoding or "utf-8").lower().startswith("utf"))
             print(_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text), flush=True)
         else:
             for line in lines:

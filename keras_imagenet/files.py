@@ -12,12 +12,13 @@ import errno
 import fcntl
 import io
 import json
+import math
 import os
 import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -72,14 +73,36 @@ def appearing_folder(path: Path) -> Iterator[Path]:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """A file of this content; text as UTF-8."""
+    """A file of this content; text as UTF-8, with escapes for halves of characters, of names that are not UTF-8."""
     with appearing(path) as stream:
-        stream.write(content.encode("utf-8") if isinstance(content, str) else content)
+        stream.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """A file of indented JSON."""
-    write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """A file of indented JSON, with null for numbers that are not finite."""
+    write(path, json_text(finite(content)[0], indent=2) + "\n")
+
+
+def json_text(content: Any, *, indent: int | None = None, plain: bool = False) -> str:
+    """JSON as text, in ASCII if plain. Raises ValueError for a number that is not finite."""
+    return json.dumps(content, indent=indent, ensure_ascii=plain, allow_nan=False)
+
+
+def finite(content: Any) -> tuple[Any, list[str]]:
+    """Content for JSON with None in place of numbers that are not finite, and where those stood, such as best.loss."""
+    missing: list[str] = []
+
+    def visit(value: Any, place: str) -> Any:
+        if isinstance(value, Mapping):
+            return {key: visit(inner, f"{place}.{key}") for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [visit(inner, f"{place}.{index}") for index, inner in enumerate(value)]
+        if isinstance(value, float) and not math.isfinite(value):
+            missing.append(place.removeprefix("."))
+            return None
+        return value
+
+    return visit(content, ""), missing
 
 
 def write_with(path: Path, writer: Callable[[Path], Any]) -> None:
@@ -114,9 +137,14 @@ def read_bytes(path: Path, limit: int) -> bytes:
     return content
 
 
-def read_text(path: Path, limit: int, *, encoding: str = "utf-8", newline: str | None = None) -> str:
-    """The text of a file of at most `limit` bytes; newline as `open` has it. Raises OSError and UnicodeDecodeError."""
-    return io.TextIOWrapper(io.BytesIO(read_bytes(path, limit)), encoding, newline=newline).read()
+def read_text(
+    path: Path, limit: int, *, encoding: str = "utf-8", errors: str = "strict", newline: str | None = None
+) -> str:
+    """The text of a file of at most `limit` bytes; errors and newline as `open` has them.
+
+    Raises OSError and UnicodeDecodeError.
+    """
+    return io.TextIOWrapper(io.BytesIO(read_bytes(path, limit)), encoding, errors, newline=newline).read()
 
 
 def sweep(folder: Path) -> None:
@@ -147,6 +175,18 @@ def keras_home() -> Path:
 def weights_folder() -> Path:
     """The folder of downloaded weights, beside those that Keras downloads."""
     return keras_home() / "models" / "keras_imagenet"
+
+
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """`size` bytes of an open file from `offset` on; fewer only at its end. For any number of threads at once.
+
+    A system may give fewer than it is asked for, as network file systems do. Raises OSError where it gives none.
+    """
+    pieces: list[bytes] = []
+    while size > 0 and (piece := os.pread(descriptor, size, offset)):
+        pieces.append(piece)
+        size, offset = size - len(piece), offset + len(piece)
+    return b"".join(pieces)
 
 
 def _part(path: Path) -> Path:

@@ -102,13 +102,20 @@ def environment(strategy: "tf.distribute.Strategy", exact: str) -> dict[str, Any
 
 @contextmanager
 def quiet(destination: Path | None) -> Iterator[None]:
-    """Send what is written to file descriptor 2, from C++ too, to a file's end; None changes nothing."""
+    """Send what is written to file descriptor 2, from C++ too, to a file's end, or nowhere if it cannot be written.
+
+    None changes nothing.
+    """
     if destination is None:
         yield
         return
     sys.stderr.flush()
     kept = os.dup(2)
-    target = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        # Neither a link nor a pipe under the file's name is opened.
+        target = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    except OSError:
+        target = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(target, 2)
         yield

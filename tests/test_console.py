@@ -3,8 +3,12 @@
 import io
 import json
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -88,3 +92,70 @@ def test_a_class_with_an_escape_is_trained_and_named_escaped(command, tmp_path):
     assert r"red\x1b[31m" in asked.stdout
     for text in (done.stdout, done.stderr, asked.stdout, asked.stderr, (tmp_path / "run/log.txt").read_text()):
         assert "\x1b" not in text
+
+
+@pytest.fixture
+def runs(tmp_path) -> Path:
+    """A folder of runs of one whose name few encodings hold."""
+    (tmp_path / "runs" / "café ☃").mkdir(parents=True)
+    (tmp_path / "runs" / "café ☃" / "settings.yaml").write_text("")
+    return tmp_path / "runs"
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", r"caf\xe9 \u2603"), ("latin-1", r"café \u2603")])
+def test_what_an_encoding_lacks_is_shown_escaped(encoding, shown, runs) -> None:
+    """As in a container whose locale is C, or where a program of the user's asks for Latin-1."""
+    around = os.environ | {"PYTHONIOENCODING": encoding}
+    words = [sys.executable, "-m", "keras_imagenet", "runs", str(runs)]
+    lines, content = (subprocess.run([*words, *more], capture_output=True, env=around) for more in ([], ["--json"]))
+    assert (lines.returncode, content.returncode) == (0, 0), lines.stderr + content.stderr
+    assert lines.stdout.decode(encoding).splitlines()[1].startswith(shown)
+    assert json.loads(content.stdout.decode(encoding))[0]["run"] == "café ☃"
+
+
+@pytest.mark.parametrize(
+    ("redirected", "words", "code", "out", "err"),
+    [
+        ("2>&-", ["runs", "{}"], 0, True, False),
+        ("2>&-", ["runs", "nowhere"], 2, False, False),
+        ("2>/dev/full", ["runs", "nowhere"], 2, False, False),
+        (">&-", ["runs", "{}"], 0, False, False),
+        (">&-", ["runs", "nowhere"], 2, False, True),
+        (">&- 2>&-", ["models", "squeezenet1_1"], 0, False, False),
+        ("<&- 2>&-", ["models", "squeezenet1_1", "--json"], 0, True, False),
+    ],
+)
+def test_a_closed_stream_is_nowhere(redirected, words, code, out, err, runs) -> None:
+    """A daemon may start us without; nothing is printed to the other stream instead, nor into a file opened since."""
+    shell = ["sh", "-c", f'exec "$@" {redirected}', "sh", sys.executable, "-m", "keras_imagenet"]
+    done = subprocess.run([*shell, *(word.format(runs) for word in words)], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert (bool(done.stdout), bool(done.stderr)) == (out, err)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_log_that_cannot_be_written_is_left_out(tmp_path) -> None:
+    stream = io.StringIO()
+    Console(stream, log_file=tmp_path).say("said all the same")
+    assert stream.getvalue() == "said all the same\n"
+
+
+def test_json_holds_no_number_that_it_has_not(capsys) -> None:
+    """json.loads of other languages refuses NaN and Infinity."""
+    content = {"loss": float("nan"), "best": {"top1": 0.5, "losses": [1.0, float("inf"), np.float64("-inf")]}}
+    Console.standard(as_json=True).result(content, [])
+    printed = capsys.readouterr()
+    assert printed.out == '{"loss": null, "best": {"top1": 0.5, "losses": [1.0, null, null]}}\n'
+    assert printed.err.splitlines() == [
+        "not finite, and null in JSON, which has no such number: loss, best.losses.1, best.losses.2"
+    ]
+    Console.standard(as_json=True).result({"loss": 0.5}, [])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_finished_run_without_a_finite_loss_is_shown(digits_run, tmp_path, capsys) -> None:
+    folder = shutil.copytree(digits_run, tmp_path / "run")
+    metrics = json.loads((folder / "metrics.json").read_text()) | {"loss": None}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    assert main(["fit", "--config", str(folder)]) == 0
+    assert ", loss nan on " in capsys.readouterr().out

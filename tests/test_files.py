@@ -52,6 +52,18 @@ def test_what_is_written_arrives_with_the_folders_above_it(tmp_path: Path) -> No
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["1"]
 
 
+def test_json_files_hold_null_for_what_is_not_finite(tmp_path: Path) -> None:
+    files.write_json(tmp_path / "metrics.json", {"loss": float("nan"), "rows": ({"loss": float("inf")},), "top1": 0.5})
+    text = (tmp_path / "metrics.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail) == {"loss": None, "rows": [{"loss": None}], "top1": 0.5}
+
+
+def test_a_name_that_is_not_utf_8_comes_back_from_json(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    files.write_json(tmp_path / "names.json", [name])
+    assert json.loads((tmp_path / "names.json").read_text(encoding="utf-8")) == [name]
+
+
 def test_a_writer_s_path_ends_as_the_file_s(tmp_path: Path) -> None:
     """Keras and Matplotlib choose the format by the ending."""
     files.write_with(tmp_path / "model.keras", lambda part: part.write_text(part.suffix))

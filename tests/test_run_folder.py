@@ -1,5 +1,6 @@
 """Folders are found, made, held and refused in one line; a run is where its folder lies."""
 
+import ctypes
 import json
 import multiprocessing
 import os
@@ -222,3 +223,47 @@ def test_what_is_not_a_finished_run_says_what_is_missing(tmp_path: Path) -> None
     (tmp_path / "settings.yaml").write_text("train: {epochs: 1}\n")
     with pytest.raises(SettingsError, match=r"not a finished run: model\.keras is missing"):
         run_folder.opened(tmp_path)
+
+
+def without_override() -> None:
+    """Let permissions bind root, too, in the program that is started: PR_CAPBSET_DROP of CAP_DAC_OVERRIDE."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
+
+
+def test_what_a_run_left_is_used_where_nothing_can_be_written(digits_run, tmp_path) -> None:
+    """A read-only mount, or the folder of somebody else."""
+    folder = shutil.copytree(digits_run, tmp_path / "run")
+    before = sorted(folder.rglob("*"))
+    for path in (folder, *before):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+    if subprocess.run(["touch", folder / "new"], capture_output=True, preexec_fn=without_override).returncode == 0:
+        pytest.skip("permissions do not bind this user")
+    commands = (
+        ["evaluate", str(folder)],
+        ["predict", str(folder), str(folder / "example.png")],
+        ["export", str(folder), "--output", str(tmp_path / "served")],
+        ["export", str(folder)],
+    )
+    program = f"from keras_imagenet.cli import main\nprint([main(words) for words in {commands}])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, preexec_fn=without_override)
+    assert done.stdout.endswith("[0, 0, 0, 2]\n"), done.stderr
+    refused = f"keras-imagenet: --output {folder / 'saved_model'}: cannot be written: Permission denied\n"
+    assert done.stderr == refused
+    assert sorted(folder.rglob("*")) == before
+    for path in (folder, *before):
+        path.chmod(0o755)
+
+
+@pytest.mark.parametrize("log", ["folder", "link", "pipe"])
+def test_evaluation_needs_no_log_and_follows_no_link_there(log, digits_run, tmp_path, capfd) -> None:
+    folder = shutil.copytree(digits_run, tmp_path / "run")
+    (folder / "log.txt").unlink()
+    if log == "folder":
+        (folder / "log.txt").mkdir()
+    elif log == "link":
+        (folder / "log.txt").symlink_to(tmp_path / "elsewhere")
+    else:
+        os.mkfifo(folder / "log.txt")
+    assert main(["evaluate", str(folder)]) == 0
+    assert not (tmp_path / "elsewhere").exists()
