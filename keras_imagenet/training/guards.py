@@ -34,7 +34,7 @@ def require_finite_state(arrays: Mapping[str, np.ndarray], step: int) -> None:
 class Signals:
     """Notes SIGINT, SIGTERM and SIGHUP, so that the step under way ends and the state is saved; a second one ends at once.
 
-    A signal that the process was started to ignore stays ignored: SIGHUP below nohup, SIGINT in a script's background.
+    SIGHUP stays ignored where the process was started so, which is what nohup does.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,8 @@ class Signals:
             yield self  # Python hands signals to the main thread only.
             return
         kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-        kept = {number: handler for number, handler in kept.items() if handler is not signal.SIG_IGN}
+        if kept[signal.SIGHUP] is signal.SIG_IGN:
+            del kept[signal.SIGHUP]
         for number in kept:
             signal.signal(number, self._note)
         try:

@@ -21,9 +21,9 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import make_training_golden as golden  # noqa: E402
 
-TOLERANCE = {"bfloat16": 4e-3, "norms": 1e-4}
+TOLERANCE = {"bfloat16": 4e-3, "norms": 1e-5}
 """Of each variable's largest value; 1e-6 where not given. bfloat16 has 8 bits; batch norms of a young network amplify rounding
-from step to step, and their first step agrees to the bit."""
+from step to step; the first agrees to the bit."""
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_weights_after_twenty_steps_are_those_of_keras_optimizers(command, tmp_p
     with np.load(golden.GOLDEN) as wanted:
         for index, values in enumerate(golden.sampled(run)):
             known = wanted[f"{name}/{index}"]
-            assert np.abs(values - known).max() <= TOLERANCE.get(name, 1e-6) * max(np.abs(known).max(), 1e-3), index
+            assert np.abs(values - known).max() <= TOLERANCE.get(name, 1e-6) * max(np.abs(known).max(), 0.05), index
 
 
 @pytest.fixture
