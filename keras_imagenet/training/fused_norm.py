@@ -31,10 +31,11 @@ def _call(layer: keras.layers.BatchNormalization, unfused, images: tf.Tensor, tr
     """images [batch, height, width, channels], normalised over all but the last axis; statistics and result as Keras'."""
     if not (training and layer.trainable) or mask is not None:
         return unfused(images, training=training, mask=mask)
-    # The raw operation, since tf.nn's raises an epsilon of 1e-5, which is torch's. It takes half precision as it is and sums
-    # in float32, which spares two passes over the batch.
+    # The raw operation, since tf.nn's raises an epsilon of 1e-5, which is torch's. On a GPU it takes half precision as it is,
+    # which spares two passes over the batch; on a CPU its kernel for bfloat16 takes longer than the passes.
+    kind = layer.compute_dtype if tf.config.list_logical_devices("GPU") else "float32"
     normed = tf.raw_ops.FusedBatchNormV3(
-        x=tf.cast(images, layer.compute_dtype),
+        x=tf.cast(images, kind),
         scale=tf.convert_to_tensor(layer.gamma.value),
         offset=tf.convert_to_tensor(layer.beta.value),
         mean=tf.zeros([0]),
@@ -47,4 +48,4 @@ def _call(layer: keras.layers.BatchNormalization, unfused, images: tf.Tensor, tr
     variance = normed.batch_variance * ((count - 1) / count)
     for moving, batch in ((layer.moving_mean, normed.batch_mean), (layer.moving_variance, variance)):
         moving.assign(moving * layer.momentum + batch * (1 - layer.momentum))
-    return normed.y
+    return tf.cast(normed.y, layer.compute_dtype)
