@@ -100,6 +100,26 @@ def test_a_killed_run_that_draws_in_every_way_goes_on_to_the_same_bits(command, 
     assert_same_bits(whole, killed)
 
 
+@pytest.mark.slow
+def test_two_replicas_with_batch_norm_go_on_to_the_same_bits_after_a_kill(command, tmp_path: Path) -> None:
+    """Plain batch norm: each replica normalises by its own rows, and both keep the statistics that both found."""
+    words = ["--model.name", "cifar_net", "--data.size", "16", "--train.steps", "30", "--train.checkpoint_steps", "4"]
+    words += ["--runtime.logical_cpus", "2"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = command("fit", *words, "--runtime.run_folder", whole)
+    assert done.returncode == 0, done.stderr
+    again = [sys.executable, "-m", "keras_imagenet", "fit", *words, "--runtime.run_folder", str(killed)]
+    status, _ = interrupt(again, killed, signal.SIGKILL)
+    assert status == -9
+    resumed = subprocess.run(again, capture_output=True, text=True, timeout=300)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on from step" in resumed.stdout
+    assert_same_bits(whole, killed)
+    measured = command("evaluate", killed, "--json")
+    found, wanted = json.loads(measured.stdout), json.loads((whole / "metrics.json").read_text())
+    assert found == {name: wanted[name] for name in found}
+
+
 def interrupt(words: list[str], run: Path, number: signal.Signals) -> tuple[int, str]:
     """Send a run a signal after its first checkpoint: its exit status, and what it said on standard error."""
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
