@@ -48,11 +48,17 @@ traced_decode = tf.function(decode, input_signature=[tf.TensorSpec([], tf.string
 def header(encoded: tf.Tensor) -> tf.Tensor:
     """What an image's bytes declare, int32 [4]: height and width of the upright image, its orientation, and its format.
 
-    Nothing is decoded, and sizes are not held to any limit yet. Raises tf.errors.InvalidArgumentError for no known format.
+    Nothing is decoded, and sizes are not held to any limit yet. Raises tf.errors.InvalidArgumentError for no known format, and
+    for JPEGs of too many scans.
     """
     kind = format_of(encoded)
+
+    def of_jpeg() -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.control_dependencies([jpeg.assert_scans(encoded)]):
+            return jpeg.stored_size(encoded), exif.orientation(encoded)
+
     readers = [
-        lambda: (jpeg.stored_size(encoded), exif.orientation(encoded)),
+        of_jpeg,
         lambda: (_pair(encoded, 16, little=False), png.orientation(encoded)),
         lambda: (_pair(encoded, 18, little=True), 1),
         lambda: (gif.declared_size(encoded), 1),

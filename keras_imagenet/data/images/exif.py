@@ -11,10 +11,8 @@ from keras_imagenet.data.images.tracing import traced_once
 _ORIENTATION_TAG = 274
 _LONG = 4
 """The type of a value of four bytes; the usual one has two."""
-HEAD = 4096
-"""How many of an image's first bytes is_known_upright takes."""
-
-_SEGMENTS_BEFORE_TABLES = 3
+_MOST_SEGMENTS = 1000
+"""Application segments that are looked at: 64 MB of full ones, where photos have a few."""
 _LONGEST_DIRECTORY = 512  # entries read at most: a directory that claims more is absurd
 
 
@@ -27,22 +25,6 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
     first = _marker(encoded, 2)
     # Most photos start with a JFIF segment and go on with tables: two looks at the marker and nothing else.
     return tf.cond(_is_application(first), lambda: _search(encoded), lambda: tf.constant(1))
-
-
-def is_known_upright(heads: tf.Tensor) -> tf.Tensor:
-    """Whether the first HEAD bytes of images, string [n], show JPEGs without an Exif segment: bool [n].
-
-    They do for nearly all photos of ImageNet, where a JFIF header is followed by tables, if not by a colour profile or a
-    comment first; it costs far less than looking for the segment in each image.
-    """
-    values = tf.io.decode_raw(heads, tf.uint8, fixed_length=HEAD)  # [n, HEAD], zeros beyond an end
-    offset = tf.fill((tf.shape(heads)[0], 1), 20)  # behind the start of image and JFIF's header of 16 bytes
-    for _ in range(_SEGMENTS_BEFORE_TABLES + 1):
-        four = tf.gather(values, tf.minimum(offset + tf.range(4), HEAD - 1), batch_dims=1)
-        marker, length = tf.split(tf.matmul(tf.cast(four, tf.int32), [[256, 0], [1, 0], [0, 256], [0, 1]]), 2, axis=1)
-        offset += tf.cast(marker >= 0xFFE2, tf.int32) * (length + 2)
-    is_jfif = tf.strings.substr(heads, 0, 6) == b"\xff\xd8\xff\xe0\0\x10"
-    return is_jfif & (marker[:, 0] == 0xFFDB)
 
 
 def upright(image: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
@@ -101,15 +83,15 @@ def mirrors_columns(turned: tf.Tensor) -> tf.Tensor:
 def _search(encoded: tf.Tensor) -> tf.Tensor:
     """Walk over the application and comment segments until one is Exif's or another marker begins."""
 
-    def goes_on(offset: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
-        return tf.logical_and(tf.logical_not(found), _is_application(_marker(encoded, offset)))
+    def goes_on(offset: tf.Tensor, count: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
+        return ~found & (count < _MOST_SEGMENTS) & _is_application(_marker(encoded, offset))
 
-    def step(offset: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def step(offset: tf.Tensor, count: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         is_exif = piece(encoded, offset, 2) + piece(encoded, offset + 4, 6) == b"\xff\xe1Exif\0\0"
         length = tf.maximum(number(encoded, offset + 2, 2, little=False), 2)
-        return tf.where(is_exif, offset, offset + 2 + length), is_exif
+        return tf.where(is_exif, offset, offset + 2 + length), count + 1, is_exif
 
-    offset, found = tf.while_loop(goes_on, step, (tf.constant(2), tf.constant(False)))
+    offset, _, found = tf.while_loop(goes_on, step, (tf.constant(2), tf.constant(0), tf.constant(False)))
     return tf.cond(found, lambda: read_tag(encoded, offset + 4), lambda: tf.constant(1))
 
 

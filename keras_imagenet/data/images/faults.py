@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from keras_imagenet.data.images.declared import MAXIMUM_PIXELS
 from keras_imagenet.data.images.decoding import traced_decode
+from keras_imagenet.data.images.jpeg import MOST_SCANS
 
 _SUPPORTED = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"BM": "BMP", b"GIF8": "GIF"}
 
@@ -94,8 +95,11 @@ def _text_name(head: bytes) -> str | None:
 
 
 def _reason(name: str, encoded: bytes, message: str) -> str:
-    if "declared height and width" in message:
+    # In full: the message also quotes lines of this package.
+    if f"above {MAXIMUM_PIXELS} pixels" in message:
         return f"{name} that declares no pixels or more than {MAXIMUM_PIXELS:,}"
+    if f"more than {MOST_SCANS} scans" in message:
+        return f"JPEG of more than {MOST_SCANS} scans, which takes minutes to decode"
     if name == "JPEG" and b"\xff\xd9" not in encoded[-1024:]:
         return "truncated JPEG: its end is missing"
     return f"damaged {name}" if name != "BMP" else "BMP that is damaged, compressed, or of 1, 4 or 16 bits a pixel"

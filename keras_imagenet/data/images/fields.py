@@ -28,9 +28,9 @@ def number(encoded: tf.Tensor, offset: Offset, length: int, little: tf.Tensor | 
     return tf.cast(tf.minimum(tf.reduce_sum(tf.cast(digits, tf.int64) * weights), tf.int32.max), tf.int32)
 
 
-def occurs(encoded: tf.Tensor, pattern: bytes) -> tf.Tensor:
-    """Whether a string scalar holds a pattern; some 0.4 ms a megabyte."""
-    return tf.raw_ops.StringSplitV2(input=[encoded], sep=pattern).shape[1] > 1
+def occurrences(encoded: tf.Tensor, pattern: bytes) -> tf.Tensor:
+    """How often a string scalar holds a pattern, int32 scalar; counting takes some 0.4 ms a megabyte."""
+    return tf.cast(tf.raw_ops.StringSplitV2(input=[encoded], sep=pattern).shape[1], tf.int32) - 1
 
 
 def little_endian(value: tf.Tensor) -> tf.Tensor:

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_imagenet.data.images import exif
-from keras_imagenet.data.images.fields import number, occurs, piece
+from keras_imagenet.data.images.fields import number, occurrences, piece
 
 _SIGNATURE = 8
 _MOST_CHUNKS = 10_000
@@ -17,7 +17,7 @@ def decode_png(encoded: tf.Tensor) -> tf.Tensor:
 
 def orientation(encoded: tf.Tensor) -> tf.Tensor:
     """The orientation in the eXIf chunk, before the pixels or behind them, int32 in 1..8; 1 where there is none."""
-    return tf.cond(occurs(encoded, b"eXIf"), lambda: _search(encoded), lambda: 1)
+    return tf.cond(occurrences(encoded, b"eXIf") > 0, lambda: _search(encoded), lambda: 1)
 
 
 def _search(encoded: tf.Tensor) -> tf.Tensor:

@@ -46,13 +46,13 @@ def look_at(images: Sequence[tf.Tensor], most: int = MAXIMUM_PIXELS) -> Seen:
     if images[0].dtype != tf.string:
         facts = tf.stack([tf.concat((tf.shape(image)[:2], [1, _PIXELS]), axis=0) for image in images])
         return Seen(images, facts)
-    upright = exif.is_known_upright(tf.stack([tf.strings.substr(image, 0, exif.HEAD) for image in images]))
+    plain = jpeg.is_plain(tf.stack([tf.strings.substr(image, 0, jpeg.HEAD) for image in images]))
 
-    def upright_jpegs() -> tf.Tensor:
+    def plain_jpegs() -> tf.Tensor:
         sizes = tf.stack([tf.image.extract_jpeg_shape(image) for image in images])[:, :2]
         return tf.concat((sizes, tf.constant([(1, JPEG)] * len(images))), axis=1)
 
-    facts = tf.cond(tf.reduce_all(upright), upright_jpegs, lambda: _look_closer(images, upright))
+    facts = tf.cond(tf.reduce_all(plain), plain_jpegs, lambda: _look_closer(images, plain))
     with tf.control_dependencies([assert_size(facts[:, :2], most)]):
         return Seen(images, tf.identity(facts))
 
@@ -109,16 +109,16 @@ def pixels_of(
 
 
 @traced_once
-def _look_closer(images: list[tf.Tensor], upright: tf.Tensor) -> tf.Tensor:
-    """Facts of images, of which some may be known to be upright JPEGs: bool [n]."""
+def _look_closer(images: list[tf.Tensor], plain: tf.Tensor) -> tf.Tensor:
+    """Facts of images, of which some may be known to be plain JPEGs: bool [n]."""
 
-    def upright_jpeg(image: tf.Tensor) -> tf.Tensor:
+    def plain_jpeg(image: tf.Tensor) -> tf.Tensor:
         return tf.concat((jpeg.stored_size(image), [1, JPEG]), axis=0)
 
     return tf.stack(
         [
-            tf.cond(known, partial(upright_jpeg, image), partial(header, image))
-            for image, known in zip(images, tf.unstack(upright), strict=True)
+            tf.cond(known, partial(plain_jpeg, image), partial(header, image))
+            for image, known in zip(images, tf.unstack(plain), strict=True)
         ]
     )
 
