@@ -48,13 +48,13 @@ traced_decode = tf.function(decode, input_signature=[tf.TensorSpec([], tf.string
 def header(encoded: tf.Tensor) -> tf.Tensor:
     """What an image's bytes declare, int32 [4]: height and width of the upright image, its orientation, and its format.
 
-    Nothing is decoded, and sizes are not held to any limit yet. Raises tf.errors.InvalidArgumentError for no known format, and
-    for JPEGs of too many scans.
+    Nothing is decoded for it, and sizes are not held to any limit yet. Raises tf.errors.InvalidArgumentError for no known format, and
+    for JPEGs of too many scans or that are cut off.
     """
     kind = format_of(encoded)
 
     def of_jpeg() -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.control_dependencies([jpeg.assert_scans(encoded)]):
+        with tf.control_dependencies([jpeg.assert_scans(encoded), jpeg.assert_whole(encoded)]):
             return jpeg.stored_size(encoded), exif.orientation(encoded)
 
     readers = [

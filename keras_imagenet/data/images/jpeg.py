@@ -3,9 +3,12 @@
 The accurate integer transform is used, which gives Pillow's values to the bit and is no slower than the fast one.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from keras_imagenet.data.images import exif
+from keras_imagenet.data.images.declared import assert_size
 from keras_imagenet.data.images.fields import number, occurrences, piece
 
 _ACCURATE = "INTEGER_ACCURATE"
@@ -14,8 +17,8 @@ SPARE = 2.0
 """An image is decoded at 1/2, 1/4 or 1/8 of its size where the crop then still has this many pixels for each of the
 result's, along both axes; so the kernel does the last halving itself."""
 
-HEAD = 4096
-"""How many of an image's first bytes is_plain takes."""
+_HEAD = 4096
+"""How many of an image's first bytes is_plain looks at."""
 
 _TABLES = 11
 """Segments between JFIF's header and the pixels, at most, of what is_plain knows: two or three tables of quantisation, the frame,
@@ -27,6 +30,8 @@ _PASSED = [code in (0xC0, 0xC1, 0xC4, 0xDB, 0xDD, *range(0xE2, 0xF0), 0xFE) for 
 _SEGMENT = [(256, 0, 0, 0), (1, 0, 0, 0), (0, 256, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), *4 * [(0, 0, 0, 0)], (0, 0, 0, 1)]
 """What a segment's first ten bytes count for in its marker, its length, and the components of a scan and of a frame."""
 
+_END = b"\xff\xd9"
+
 _MOST_SEGMENTS = 1000
 """Segments before the pixels that are looked at: 64 MB of full ones, where photos have a dozen."""
 
@@ -35,19 +40,20 @@ MOST_SCANS = 100
 progressive JPEG, and libjpeg's cjpeg takes no script of more than 100."""
 
 
-def is_plain(heads: tf.Tensor) -> tf.Tensor:
-    """Whether the first HEAD bytes of images, string [n], show JPEGs without an Exif segment, and of one scan: bool [n].
+def is_plain(images: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Whether images, n string scalars, show to be whole JPEGs without an Exif segment, and of one scan: bool [n].
 
-    They do for nearly all photos of ImageNet, where a JFIF header is followed by tables, if not by a colour profile or a
-    comment first; it costs far less than looking for the segment in each image.
+    The first _HEAD bytes and the last two do for nearly all photos of ImageNet, where a JFIF header is followed by tables, if
+    not by a colour profile or a comment first; it costs far less than looking for the segment in each image.
     """
-    values = tf.io.decode_raw(heads, tf.uint8, fixed_length=HEAD)  # [n, HEAD], zeros beyond an end
-    first = HEAD * tf.range(tf.shape(heads)[0])[:, tf.newaxis]
+    heads = tf.stack([tf.strings.substr(image, 0, _HEAD) for image in images])
+    values = tf.io.decode_raw(heads, tf.uint8, fixed_length=_HEAD)  # [n, _HEAD], zeros beyond an end
+    first = _HEAD * tf.range(len(images))[:, tf.newaxis]
     values = tf.reshape(values, (-1,))
     offset, components = first + 20, tf.zeros_like(first)  # behind the start of image and JFIF's header of 16 bytes
 
     def segment(offset: tf.Tensor) -> list[tf.Tensor]:
-        ten = tf.gather(values, tf.minimum(offset + tf.range(10), first + HEAD - 1))
+        ten = tf.gather(values, tf.minimum(offset + tf.range(10), first + _HEAD - 1))
         return tf.split(tf.matmul(tf.cast(ten, tf.int32), _SEGMENT), 4, axis=1)
 
     for _ in range(_TABLES):
@@ -57,7 +63,25 @@ def is_plain(heads: tf.Tensor) -> tf.Tensor:
         offset += tf.where(passed, length + 2, 0)
     marker, _, scanned, _ = segment(offset)
     is_jfif = tf.strings.substr(heads, 0, 6) == b"\xff\xd8\xff\xe0\0\x10"
-    return is_jfif & tf.squeeze((marker == 0xFFDA) & (scanned == components), axis=1)
+    places = tf.unstack(tf.maximum(tf.stack([tf.strings.length(image) for image in images]) - 2, 0))
+    last = [tf.strings.substr(image, place, 2) for image, place in zip(images, places, strict=True)]
+    is_whole = tf.stack(last) == _END
+    return is_jfif & is_whole & tf.squeeze((marker == 0xFFDA) & (scanned == components), axis=1)
+
+
+def assert_whole(encoded: tf.Tensor) -> tf.Operation:
+    """An operation that fails for a JPEG that is cut off, though the part that a crop shows be there.
+
+    A file that ends as it should is taken to be whole; of another, with a film behind it for one, all is decoded, in small.
+    """
+
+    def decoded() -> tf.Tensor:
+        with tf.control_dependencies([assert_size(stored_size(encoded))]):
+            return tf.size(tf.io.decode_jpeg(encoded, ratio=8)) > 0
+
+    last = piece(encoded, tf.strings.length(encoded) - 2, 2)
+    is_whole = tf.cond(last == _END, lambda: True, decoded)
+    return tf.raw_ops.Assert(condition=is_whole, data=["cut off"])
 
 
 def assert_scans(encoded: tf.Tensor) -> tf.Operation:

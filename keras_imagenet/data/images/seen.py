@@ -46,7 +46,7 @@ def look_at(images: Sequence[tf.Tensor], most: int = MAXIMUM_PIXELS) -> Seen:
     if images[0].dtype != tf.string:
         facts = tf.stack([tf.concat((tf.shape(image)[:2], [1, _PIXELS]), axis=0) for image in images])
         return Seen(images, facts)
-    plain = jpeg.is_plain(tf.stack([tf.strings.substr(image, 0, jpeg.HEAD) for image in images]))
+    plain = jpeg.is_plain(images)
 
     def plain_jpegs() -> tf.Tensor:
         sizes = tf.stack([tf.image.extract_jpeg_shape(image) for image in images])[:, :2]
