@@ -198,10 +198,25 @@ def predict(
 
 
 def export(
+<<<<<<< HEAD
     run: str, *, directory: str | None = None, console: Console | None = None, debug: bool = False
 ) -> dict[str, Any]:
     """Write a run's network as a SavedModel in TF Serving's layout, and compare its answers in a new process."""
     console = console or Console.standard()
+=======
+    run: str,
+    *,
+    directory: str | None = None,
+    max_pixels: int | None = None,
+    output: Output | None = None,
+    debug: bool = False,
+) -> dict[str, Any]:
+    """Write a run's network as a SavedModel in TF Serving's layout, and compare its answers in a new process.
+
+    max_pixels: the largest image that the SavedModel decodes (default: serving.export.MAX_PIXELS).
+    """
+    output = output or Output.standard()
+>>>>>>> 4902cab (Serve images one after the other, in strips, up to a limit of pixels, and answer an empty batch empty)
     folder = run_folder.opened(run)
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import export as exporting
@@ -209,7 +224,13 @@ def export(
     network = _network(folder)
     target = Path(directory) if directory else folder.saved_model
     with runtime.quiet(None if debug else Path("/dev/null")):
+<<<<<<< HEAD
         version, difference = exporting.export(network, folder.preset.evaluation, folder.classes.names, target)
+=======
+        most = exporting.MAX_PIXELS if max_pixels is None else max_pixels
+        version = exporting.export(network, folder.preset, folder.classes.names, target, most)
+    difference = exporting.compare(network, folder.preset, version)
+>>>>>>> 4902cab (Serve images one after the other, in strips, up to a limit of pixels, and answer an empty batch empty)
     result = {
         "saved_model": str(version),
         "largest_difference": difference,

@@ -1,6 +1,10 @@
 """A SavedModel that takes encoded images and answers with names, by the preprocessing that was evaluated."""
 
 import json
+<<<<<<< HEAD
+=======
+import math
+>>>>>>> 4902cab (Serve images one after the other, in strips, up to a limit of pixels, and answer an empty batch empty)
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,18 +20,25 @@ from keras_imagenet.data.images.normalise import normalise
 from keras_imagenet.errors import DataError, KerasImagenetError, SettingsError
 from keras_imagenet.preset import Preset
 
+MAX_PIXELS = 178_956_970
+"""What a served image may have at most, where nothing else is said: as Pillow has it."""
+
 
 class ServedClassifier(tf.Module):
     """Two signatures over one network.
 
-    serving_default: image_bytes string [batch] (any format that training reads, of any sizes).
+    serving_default: image_bytes string [batch] (any format that training reads, of up to max_pixels each). One that
+    cannot be decoded or is larger ends the request with an error.
     images: images float32 [batch, height, width, channels], pixels 0-255 at the preset's size.
     Both answer: classes string [batch, k], probabilities float32 [batch, k], labels int32 [batch, k], the most probable
     first; k is the number of classes, at most 5.
     """
 
-    def __init__(self, network: keras.Model, preset: Preset, classes: Sequence[str]) -> None:
+    def __init__(
+        self, network: keras.Model, preset: Preset, classes: Sequence[str], max_pixels: int = MAX_PIXELS
+    ) -> None:
         super().__init__()
+        self._max_pixels = max_pixels
         self._network = network
         self._preset = preset
         self._weights = [variable.value for variable in network.variables]
@@ -41,9 +52,10 @@ class ServedClassifier(tf.Module):
     def _image_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         shape = tf.TensorSpec(self._preset.input_shape, tf.uint8)
         crops = tf.map_fn(
-            lambda encoded: images.servable_evaluation_crop(encoded, self._preset),
+            lambda encoded: images.servable_evaluation_crop(encoded, self._preset, self._max_pixels),
             image_bytes,
             fn_output_signature=shape,
+            parallel_iterations=1,  # so that a request needs memory for one image, not for ten
         )
         return self._answer(crops)
 
@@ -51,12 +63,16 @@ class ServedClassifier(tf.Module):
         return self._answer(images)
 
     def _answer(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = self._network(normalise(pixels, self._preset), training=False)
+        rows = tf.shape(pixels)[0]
+        # TensorFlow's fused convolutions fail on no images, where a server asks so.
+        pixels = tf.pad(pixels, [[0, tf.cast(rows == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
+        logits = self._network(normalise(pixels, self._preset), training=False)[:rows]
         k = min(5, logits.shape[-1])
         probabilities, labels = tf.math.top_k(tf.nn.softmax(logits), k)
         return {"classes": tf.gather(self.class_names, labels), "probabilities": probabilities, "labels": labels}
 
 
+<<<<<<< HEAD
 def export(network: keras.Model, preset: Preset, classes: Sequence[str], directory: Path) -> tuple[Path, float]:
     """Write directory/N, N one above the highest there, as TF Serving expects; return it, and how far its answers are off.
 
@@ -68,6 +84,20 @@ def export(network: keras.Model, preset: Preset, classes: Sequence[str], directo
     if len(classes) != network.output_shape[-1]:
         raise DataError(f"the network tells {network.output_shape[-1]} classes apart, and {len(classes)} are named")
     served = ServedClassifier(network, preset, classes)
+=======
+def export(
+    network: keras.Model, preset: Preset, classes: Sequence[str], directory: Path, max_pixels: int = MAX_PIXELS
+) -> Path:
+    """Write directory/N, N one above the highest there, as TF Serving expects; return it.
+
+    The version appears by rename, whole. Raises SettingsError where the directory cannot be written, or max_pixels is too
+    few for the photo that `compare` sends or more than can be decoded.
+    """
+    least = math.prod(_sides_to_compare(preset))
+    if not least <= max_pixels <= images.MAXIMUM_PIXELS:
+        raise SettingsError(f"--max_pixels {max_pixels}: must be from {least} to {images.MAXIMUM_PIXELS}")
+    served = ServedClassifier(network, preset, classes, max_pixels)
+>>>>>>> 4902cab (Serve images one after the other, in strips, up to a limit of pixels, and answer an empty batch empty)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         files.sweep(directory)
@@ -87,7 +117,7 @@ def _difference(network: keras.Model, preset: Preset, classes: Sequence[str], sa
 
     Both see one photograph-like JPEG, larger than the network's input.
     """
-    height, width = (side * 3 // 2 + 7 for side in preset.size)
+    height, width = _sides_to_compare(preset)
     waves = np.sin(np.linspace(0, 9, height)[:, None, None] + np.linspace(0, 7, width)[None, :, None] + np.arange(3))
     encoded = tf.io.encode_jpeg(np.uint8(127.5 + 120 * waves)).numpy()
     crops = images.evaluation_crops([tf.constant(encoded)], preset)
@@ -106,6 +136,7 @@ def _difference(network: keras.Model, preset: Preset, classes: Sequence[str], sa
     return difference
 
 
+<<<<<<< HEAD
 def _asked(saved_model: Path, encoded: bytes) -> dict[str, list]:
     """What a SavedModel answers to one image, in a process with TensorFlow alone, which imports nothing from where it runs."""
     words = [sys.executable, "-P", "-c", _ASK, str(saved_model)]
@@ -114,6 +145,12 @@ def _asked(saved_model: Path, encoded: bytes) -> dict[str, list]:
         complaint = done.stderr.decode(errors="replace").strip().splitlines()
         raise KerasImagenetError(f"the SavedModel cannot be asked: {complaint[-1] if complaint else done.returncode}")
     return json.loads(done.stdout)
+=======
+def _sides_to_compare(preset: Preset) -> tuple[int, int]:
+    """Height and width of the photo that a network and its SavedModel are compared by."""
+    height, width = preset.size
+    return height * 3 // 2 + 7, width * 3 // 2 + 7
+>>>>>>> 4902cab (Serve images one after the other, in strips, up to a limit of pixels, and answer an empty batch empty)
 
 
 _ASK = """

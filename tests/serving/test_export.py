@@ -90,6 +90,54 @@ def test_the_float_signature_takes_pixels_at_the_preset_s_size(saved_model: Path
     assert answer["probabilities"].shape == (2, 2)
 
 
+def test_an_empty_batch_is_answered_empty(saved_model: Path) -> None:
+    """What a server sends that has nothing to send."""
+    signatures = tf.saved_model.load(str(saved_model)).signatures
+    for answer in (
+        signatures["serving_default"](image_bytes=tf.constant([], tf.string)),
+        signatures["images"](images=tf.zeros((0, 32, 32, 3))),
+    ):
+        assert {name: tuple(value.shape) for name, value in answer.items()} == dict.fromkeys(answer, (0, 2))
+
+
+def test_an_image_above_the_limit_ends_the_request(command, photo_run: Path, tmp_path: Path) -> None:
+    """By its header, before anything is decoded."""
+    done = command("export", photo_run, "--output", tmp_path, "--max_pixels", "4000")
+    assert done.returncode == 0, done.stderr
+    ask_for = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
+    fits, large = (tf.io.encode_png(tf.zeros((rows, 50, 3), tf.uint8)).numpy() for rows in (80, 81))
+    assert ask_for(image_bytes=tf.constant([fits]))["labels"].shape == (1, 2)
+    declared = large[:16] + (60_000).to_bytes(4, "big") * 2 + large[24:]  # gigabytes, if it were decoded
+    for content in (large, declared):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="above 4000 pixels"):
+            ask_for(image_bytes=tf.constant([fits, content]))
+
+
+@pytest.mark.parametrize("limit", ["0", "-5", "3000", "200000001"])
+def test_a_limit_that_makes_no_sense_is_refused(command, photo_run: Path, tmp_path: Path, limit: str) -> None:
+    done = command("export", photo_run, "--output", tmp_path, "--max_pixels", limit)
+    assert done.returncode == 2
+    assert done.stderr == f"keras-imagenet: --max_pixels {limit}: must be from 3025 to 200000000\n"
+
+
+def test_a_request_of_large_images_takes_the_memory_of_one(saved_model: Path, tmp_path: Path) -> None:
+    """Eight PNGs of 24 megapixels, of 72 MB each; in float64, as they are resampled, each would be 576."""
+    (tmp_path / "large.png").write_bytes(tf.io.encode_png(tf.zeros((6000, 4000, 3), tf.uint8)).numpy())
+    program = """
+import resource, sys
+import tensorflow as tf
+served = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+small = tf.io.encode_png(tf.zeros((40, 50, 3), tf.uint8)).numpy()
+served(image_bytes=tf.constant([small] * 8))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+served(image_bytes=tf.constant([open(sys.argv[2], "rb").read()] * 8))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    words = [sys.executable, "-c", program, saved_model, tmp_path / "large.png"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 250_000  # kilobytes
+
+
 def test_every_export_is_a_new_version(command, photo_run: Path, saved_model: Path, tmp_path: Path) -> None:
     done = command("export", photo_run, "--output", tmp_path, "--json")
     assert json.loads(done.stdout)["saved_model"] == str(tmp_path / "1")

@@ -7,6 +7,7 @@ from functools import partial
 import tensorflow as tf
 
 from keras_imagenet.data.images.compiled_resample import resample_each
+from keras_imagenet.data.images.declared import MAXIMUM_PIXELS
 from keras_imagenet.data.images.resample import margin, resample
 from keras_imagenet.data.images.seen import Seen, decoded_pixels, divisors, look_at, pixels_of
 from keras_imagenet.data.images.tracing import traced_once
@@ -40,13 +41,16 @@ def evaluation_crops(images: Sequence[tf.Tensor], preset: Preset) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: the bytes cannot be decoded.
     """
-    return _evaluation_crops([tf.convert_to_tensor(image) for image in images], preset, resample_each)
+    return _evaluation_crops([tf.convert_to_tensor(image) for image in images], preset, resample_each, MAXIMUM_PIXELS)
 
 
 @tf.autograph.experimental.do_not_convert
-def servable_evaluation_crop(image: tf.Tensor, preset: Preset) -> tf.Tensor:
-    """The same pixels of one image, uint8 [height, width, channels], in operations that a SavedModel can hold."""
-    return _evaluation_crops([tf.convert_to_tensor(image)], preset, _resampled_by_tensorflow)[0]
+def servable_evaluation_crop(image: tf.Tensor, preset: Preset, max_pixels: int = MAXIMUM_PIXELS) -> tf.Tensor:
+    """The same pixels of one image, uint8 [height, width, channels], in operations that a SavedModel can hold.
+
+    Raises tf.errors.InvalidArgumentError for bytes that cannot be decoded, or declare more than max_pixels.
+    """
+    return _evaluation_crops([tf.convert_to_tensor(image)], preset, _resampled_by_tensorflow, max_pixels)[0]
 
 
 @tf.autograph.experimental.do_not_convert
@@ -103,10 +107,10 @@ def random_boxes(
     return tf.cast(tf.concat((corner, chosen), axis=1), tf.int32)
 
 
-def _evaluation_crops(images: list[tf.Tensor], preset: Preset, resampling: Resampling) -> tf.Tensor:
+def _evaluation_crops(images: list[tf.Tensor], preset: Preset, resampling: Resampling, max_pixels: int) -> tf.Tensor:
     if all(_shown_as_it_is(image, preset) for image in images):
         return _channels(tf.stack(images), preset)
-    seen = look_at(images)
+    seen = look_at(images, max_pixels)
     if preset.fit == "pad":
         wholes = tf.pad(seen.sizes, [[0, 0], [2, 0]])
         act = partial(_padded, preset=preset, resampling=resampling)

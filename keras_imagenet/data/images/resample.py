@@ -9,6 +9,7 @@ resampled before rows, and each time the result is rounded to 8 bits; with antia
 compiled_resample.py gives the same pixels in less than a tenth of the time, but in no SavedModel.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import tensorflow as tf
@@ -24,6 +25,9 @@ AREA_KEPT = 7
 
 AREA_COLUMN_PRECISION = 16
 """Bits behind the point of `area`'s weights of columns: their sums fill 31 bits."""
+
+_STRIP = 2**22
+"""Values that are computed with at a time, of eight bytes each."""
 
 RADIUS = {"bilinear": 1.0, "bicubic": 2.0}
 """Half the width of a kernel that does not shrink, in pixels."""
@@ -46,13 +50,18 @@ def resample(image: tf.Tensor, box: tf.Tensor, size: Size, kernel: Kernel, antia
     extent = tf.shape(image)
     column_precision = AREA_COLUMN_PRECISION if kernel == "area" else PRECISION
     rows, columns = _matrices(box, extent, size, channels, kernel, antialias, column_precision)
-    pixels = tf.cast(tf.reshape(image, (extent[0], extent[1] * channels)), tf.float64)
+    pixels = tf.reshape(image, (extent[0], extent[1] * channels))
     if kernel == "area":
-        pixels = _rounded(_along_rows(rows, pixels), PRECISION - AREA_KEPT)
-        pixels = _rounded(_along_columns(columns, pixels), column_precision + AREA_KEPT)
+        # The operation's own transpositions take longer than those here.
+        shrunk = _in_strips(pixels, 1, lambda strip: _rounded(tf.transpose(_times(rows, strip)), PRECISION - AREA_KEPT))
+        pixels = _rounded(tf.transpose(_times(columns, shrunk)), column_precision + AREA_KEPT)
     else:
-        pixels = _cut_off(_rounded(_along_columns(columns, pixels), column_precision))
-        pixels = _cut_off(_rounded(_along_rows(rows, pixels), PRECISION))
+        shrunk = _in_strips(
+            pixels,
+            0,
+            lambda strip: _cut_off(_rounded(tf.transpose(_times(columns, tf.transpose(strip))), column_precision)),
+        )
+        pixels = _cut_off(_rounded(_times(rows, shrunk), PRECISION))
     pixels = tf.reshape(tf.cast(pixels, tf.uint8), (size[0], size[1], channels))
     return tf.ensure_shape(pixels, (*((None, None) if tf.is_tensor(size) else size), channels))
 
@@ -66,15 +75,31 @@ def margin(boxes: tf.Tensor, size: tuple[int, int], kernel: Kernel, antialias: b
     return tf.cast(tf.math.ceil(RADIUS[kernel] * widening), tf.int32) + 1
 
 
-def _along_rows(matrix: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
-    """float64 [h, m] to [height, m]."""
-    return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=pixels)
+def _times(matrix: tf.sparse.SparseTensor, pixels: tf.Tensor) -> tf.Tensor:
+    # Compressed here, as a SavedModel does not load loops that hold compressed ones.
+    compressed = tf.raw_ops.SparseTensorToCSRSparseMatrix(
+        indices=matrix.indices, values=matrix.values, dense_shape=matrix.dense_shape
+    )
+    return tf.raw_ops.SparseMatrixMatMul(a=compressed, b=pixels)
 
 
-def _along_columns(matrix: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
-    """float64 [m, w c] to [m, width c]."""
-    # The operation's own transpositions take longer.
-    return tf.transpose(tf.raw_ops.SparseMatrixMatMul(a=matrix, b=tf.transpose(pixels)))
+def _in_strips(pixels: tf.Tensor, axis: int, act: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """What `act` makes of strips along an axis of uint8 [h, m], as float64, one below the other.
+
+    A large image takes eight times its memory as float64, and more on the way; a strip does not.
+    """
+    extent = tf.shape(pixels)
+    thickness = tf.maximum(_STRIP // extent[1 - axis], 1)
+    count = -(-extent[axis] // thickness)
+
+    def step(number: tf.Tensor, results: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        strip = slice(number * thickness, (number + 1) * thickness)
+        values = tf.cast(pixels[strip] if axis == 0 else pixels[:, strip], tf.float64)
+        return number + 1, results.write(number, act(values))
+
+    results = tf.TensorArray(tf.float64, size=count, infer_shape=False, element_shape=(None, None))
+    _, results = tf.while_loop(lambda number, _: number < count, step, (tf.constant(0), results), parallel_iterations=1)
+    return tf.ensure_shape(results.concat(), (None, None))
 
 
 def _rounded(sums: tf.Tensor, bits: int) -> tf.Tensor:
@@ -94,7 +119,7 @@ def _matrices(
     kernel: Kernel,
     antialias: bool,
     column_precision: int,
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> tuple[tf.sparse.SparseTensor, tf.sparse.SparseTensor]:
     """The weights of rows [height, h] and of columns [width * channels, w * channels], as sparse matrices by rows.
 
     Whole numbers, multiples of 2**-PRECISION and of 2**-column_precision.
@@ -119,19 +144,19 @@ def _matrices(
     inside = tf.cast(inside, tf.int64)
     taps = tf.cast(taps, tf.int64)
 
-    rows = _compressed(inside[0, :height], weight[0, :height], taps, extent[0])
+    rows = _sparse(inside[0, :height], weight[0, :height], taps, extent[0])
     # A column's weights serve each of its channels: [width, taps] -> [width, channels * taps].
     channel = tf.range(channels * taps) // taps
     places = tf.tile(inside[1, :width] * channels, (1, channels)) + channel
-    columns = _compressed(places, tf.tile(weight[1, :width], (1, channels)), taps, extent[1] * channels)
+    columns = _sparse(places, tf.tile(weight[1, :width], (1, channels)), taps, extent[1] * channels)
     return rows, columns
 
 
-def _compressed(places: tf.Tensor, weights: tf.Tensor, taps: tf.Tensor, extent: tf.Tensor) -> tf.Tensor:
-    """A sparse matrix whose rows hold `taps` weights each, at `places`; a variant tensor, compressed by rows."""
+def _sparse(places: tf.Tensor, weights: tf.Tensor, taps: tf.Tensor, extent: tf.Tensor) -> tf.sparse.SparseTensor:
+    """A sparse matrix whose rows hold `taps` weights each, at `places`."""
     values = tf.reshape(weights, (-1,))
     entry = tf.range(tf.size(values, tf.int64))
-    return tf.raw_ops.SparseTensorToCSRSparseMatrix(
+    return tf.sparse.SparseTensor(
         indices=tf.stack((entry // taps, tf.reshape(places, (-1,))), axis=1),
         values=values,
         dense_shape=tf.stack((tf.size(values, tf.int64) // taps, tf.cast(extent, tf.int64))),
