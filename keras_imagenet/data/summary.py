@@ -19,12 +19,13 @@ LISTED = 20
 
 @dataclass(frozen=True)
 class _Look:
-    """One image looked at. size: (height, width), None where a fault says why there is none."""
+    """One image looked at. size: (height, width), None where a fault says why there is none. oddity: as images.oddity says."""
 
     digest: bytes
     kind: str
     size: tuple[int, int] | None
     fault: str | None
+    oddity: str | None = None
 
 
 def summary(splits: Splits, limit: int = 5000, threads: int = 2) -> dict[str, Any]:
@@ -67,6 +68,9 @@ def summary_lines(content: Mapping[str, Any]) -> list[str]:
             lines.append(f"  {', '.join(extents)} pixels")
         lines.append(f"  {split['copies']:,} exact copies, {len(split['unreadable']):,} unreadable")
         lines += [f"    {image}: {reason}" for image, reason in list(split["unreadable"].items())[:LISTED]]
+        if split["odd"]:
+            lines.append(f"  {len(split['odd']):,} that the network will hardly see:")
+            lines += [f"    {image}: {reason}" for image, reason in list(split["odd"].items())[:LISTED]]
         if split["skipped"]:
             lines.append("  skipped: " + ", ".join(f"{count:,} {reason}" for reason, count in split["skipped"].items()))
     if "train" in content and "validation" in content:
@@ -98,6 +102,7 @@ def _seen(source: Source, looks: Mapping[int, _Look]) -> dict[str, Any]:
         **extent,
         "copies": len(looks) - len({look.digest for look in looks.values()}),
         "unreadable": {source.names[index]: look.fault for index, look in looks.items() if look.fault is not None},
+        "odd": {source.names[index]: look.oddity for index, look in looks.items() if look.oddity is not None},
     }
 
 
@@ -116,7 +121,7 @@ def _in_turn(pool: ThreadPoolExecutor, source: Source, indices: list[int]) -> It
 def _look(source: Source, index: int) -> _Look:
     import tensorflow as tf
 
-    from keras_imagenet.data.images import fault
+    from keras_imagenet.data.images import fault, oddity
     from keras_imagenet.data.images.faults import format_name
     from keras_imagenet.data.prepare.check import decoded
     from keras_imagenet.data.stream import UNREADABLE_ERRORS, examine
@@ -128,9 +133,9 @@ def _look(source: Source, index: int) -> _Look:
     if not isinstance(content, bytes):
         return _Look(_digest(content.tobytes()), f"arrays of {content.shape[2]} channels", content.shape[:2], None)
     pixels = decoded(content)
-    size = None if pixels is None else pixels.shape[:2]
-    reason = (fault(content) or "cannot be decoded") if pixels is None else None
-    return _Look(_digest(content), format_name(content), size, reason)
+    if pixels is None:
+        return _Look(_digest(content), format_name(content), None, fault(content) or "cannot be decoded")
+    return _Look(_digest(content), format_name(content), pixels.shape[:2], None, oddity(content, pixels))
 
 
 def _digest(content: bytes) -> bytes:
