@@ -169,7 +169,7 @@ def cache_folder(kind: str) -> Path:
 
 def keras_home() -> Path:
     """The folder that Keras downloads to: $KERAS_HOME or ~/.keras."""
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    return Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
 
 
 def weights_folder() -> Path:

@@ -217,9 +217,9 @@ def _before_start(configure: Callable[[], None], setting: str) -> None:
 
 
 def _quiet_python() -> None:
-    """Python's own notices of TensorFlow and Keras: only errors."""
+    """Python's own notices of TensorFlow, Keras and Matplotlib: only errors."""
     warnings.filterwarnings("ignore", module=r"(tensorflow|keras|keras_cv|tensorboard|google)\b.*")
-    for name in ("tensorflow", "absl"):
+    for name in ("tensorflow", "absl", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 

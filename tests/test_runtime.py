@@ -2,11 +2,15 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import keras_imagenet
+from keras_imagenet import files
 
 ODD_KERAS = {
     "channels_first": {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-2, "backend": "jax"},
@@ -92,3 +96,28 @@ def test_variables_that_act_on_numbers_are_written_down(command, tmp_path) -> No
     assert variables["TF_ENABLE_ONEDNN_OPTS"] == "0"
     assert variables["XLA_FLAGS"] == "--xla_cpu_enable_fast_math=false"
     assert not [name for name in variables if name.startswith(("TF_CPP_", "KERAS_"))]
+
+
+def test_no_folder_beside_the_run_need_be_written(command, tmp_path) -> None:
+    """An installation that is not ours, and a home that is missing: Numba, Matplotlib and Keras all keep caches there."""
+    package = Path(keras_imagenet.__file__).parent
+    shutil.copytree(package, tmp_path / "keras_imagenet", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "configs").symlink_to(package.parent / "configs")
+    for folder in [path for path in (tmp_path / "keras_imagenet").rglob("*") if path.is_dir()]:
+        (folder / "__pycache__").touch()  # a file: no folder can be made there
+    (tmp_path / "home").touch()
+    words = ("--train.steps", "1", "--data.size", "16", "--runtime.run_folder", tmp_path / "run")
+    around = {
+        name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "NUMBA_", "MPL", "KERAS_"))
+    }
+    around |= {"HOME": str(tmp_path / "home"), "PYTHONPATH": str(tmp_path)}
+    done = command("fit", *words, env=around, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["configs", "home", "keras_imagenet", "run"]
+
+
+def test_a_home_that_nobody_knows_is_no_error(monkeypatch) -> None:
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as of a user without an entry, HOME unset
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    assert files.keras_home() == Path("~/.keras")

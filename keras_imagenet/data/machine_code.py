@@ -17,8 +17,15 @@ config.SLP_VECTORIZE = 1
 
 
 def compiled(function: Callable) -> Callable:
-    """A decorator: Python over numbers and NumPy arrays, as machine code; divisions by zero give infinities, not errors."""
-    return njit(function, nogil=True, cache=True, error_model="numpy")
+    """A decorator: Python over numbers and NumPy arrays, as machine code; divisions by zero give infinities, not errors.
+
+    Where neither the package nor the user's cache folder can be written, every process compiles anew.
+    """
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return njit(function, cache=True, **options)
+    except RuntimeError:  # Numba's, for want of a folder
+        return njit(function, **options)
 
 
 def aligned(shape: tuple[int, ...]) -> np.ndarray:
