@@ -13,7 +13,7 @@ from keras_imagenet import preset as presets
 from keras_imagenet import recipes, run_folder, runtime
 from keras_imagenet.console import Console
 from keras_imagenet.data import sources
-from keras_imagenet.errors import DataError, Interrupted, KerasImagenetError, SettingsError, nearest
+from keras_imagenet.errors import DataError, DataUnavailable, Interrupted, KerasImagenetError, SettingsError, nearest
 from keras_imagenet.models import assembly, registry
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.preset import Preset
@@ -70,6 +70,8 @@ def _said_how_to_go_on(folder: RunFolder) -> Iterator[None]:
         raise Interrupted(f"{error}. To go on: {folder.resume_command}", error.exit_code - 128) from error
     except KeyboardInterrupt as error:
         raise Interrupted(f"interrupted. {go_on}", signal.SIGINT) from error
+    except DataUnavailable as error:
+        raise DataUnavailable(f"{error}; the state is saved. To go on: {folder.resume_command}") from error
     except BrokenPipeError as error:
         raise KerasImagenetError(f"whoever read the output has closed it, so the run has stopped. {go_on}") from error
     except OSError as error:
@@ -198,25 +200,18 @@ def predict(
 
 
 def export(
-<<<<<<< HEAD
-    run: str, *, directory: str | None = None, console: Console | None = None, debug: bool = False
-) -> dict[str, Any]:
-    """Write a run's network as a SavedModel in TF Serving's layout, and compare its answers in a new process."""
-    console = console or Console.standard()
-=======
     run: str,
     *,
     directory: str | None = None,
     max_pixels: int | None = None,
-    output: Output | None = None,
+    console: Console | None = None,
     debug: bool = False,
 ) -> dict[str, Any]:
     """Write a run's network as a SavedModel in TF Serving's layout, and compare its answers in a new process.
 
     max_pixels: the largest image that the SavedModel decodes (default: serving.export.MAX_PIXELS).
     """
-    output = output or Output.standard()
->>>>>>> 4902cab (Serve images one after the other, in strips, up to a limit of pixels, and answer an empty batch empty)
+    console = console or Console.standard()
     folder = run_folder.opened(run)
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import export as exporting
@@ -224,13 +219,8 @@ def export(
     network = _network(folder)
     target = Path(directory) if directory else folder.saved_model
     with runtime.quiet(None if debug else Path("/dev/null")):
-<<<<<<< HEAD
-        version, difference = exporting.export(network, folder.preset.evaluation, folder.classes.names, target)
-=======
         most = exporting.MAX_PIXELS if max_pixels is None else max_pixels
-        version = exporting.export(network, folder.preset, folder.classes.names, target, most)
-    difference = exporting.compare(network, folder.preset, version)
->>>>>>> 4902cab (Serve images one after the other, in strips, up to a limit of pixels, and answer an empty batch empty)
+        version, difference = exporting.export(network, folder.preset.evaluation, folder.classes.names, target, most)
     result = {
         "saved_model": str(version),
         "largest_difference": difference,

@@ -121,17 +121,13 @@ def export(parsed: argparse.Namespace, overrides: Overrides) -> None:
     from keras_imagenet import api
 
     _no_settings(overrides, "export")
-<<<<<<< HEAD
-    api.export(parsed.run_folder, directory=parsed.output, console=_console(parsed), debug=parsed.debug)
-=======
     api.export(
         parsed.run_folder,
         directory=parsed.output,
         max_pixels=parsed.max_pixels,
-        output=_output(parsed),
+        console=_console(parsed),
         debug=parsed.debug,
     )
->>>>>>> 4902cab (Serve images one after the other, in strips, up to a limit of pixels, and answer an empty batch empty)
 
 
 def models(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -264,19 +260,15 @@ def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     child.add_argument("--top", type=int, default=5, metavar="K", help="how many classes to name (default: 5)")
 
     child = command("export", export, "write a SavedModel for TF Serving")
-<<<<<<< HEAD
     child.add_argument("run_folder", type=os.path.expanduser, metavar="RUN", help="a run folder")
     child.add_argument(
         "--output",
         type=os.path.expanduser,
         metavar="FOLDER",
         help="where the numbered versions go (default: RUN/saved_model)",
-=======
-    child.add_argument("run_folder", metavar="RUN", help="a run folder")
-    child.add_argument("--output", metavar="FOLDER", help="where the numbered versions go (default: RUN/saved_model)")
+    )
     child.add_argument(
         "--max_pixels", type=int, metavar="N", help="largest image that is decoded, in pixels (default: 178,956,970)"
->>>>>>> 4902cab (Serve images one after the other, in strips, up to a limit of pixels, and answer an empty batch empty)
     )
 
     child = command("models", models, "list networks, or show one in detail")

@@ -22,6 +22,10 @@ class DataError(KerasImagenetError):
     exit_code = 3
 
 
+class DataUnavailable(DataError):
+    """The disk or the network does not give the data now; later it may. A run saves its state before it ends so."""
+
+
 class TrainingStopped(KerasImagenetError):
     """A guard stopped the training: the loss is no longer finite."""
 

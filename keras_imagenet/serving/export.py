@@ -1,10 +1,7 @@
 """A SavedModel that takes encoded images and answers with names, by the preprocessing that was evaluated."""
 
 import json
-<<<<<<< HEAD
-=======
 import math
->>>>>>> 4902cab (Serve images one after the other, in strips, up to a limit of pixels, and answer an empty batch empty)
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -72,32 +69,22 @@ class ServedClassifier(tf.Module):
         return {"classes": tf.gather(self.class_names, labels), "probabilities": probabilities, "labels": labels}
 
 
-<<<<<<< HEAD
-def export(network: keras.Model, preset: Preset, classes: Sequence[str], directory: Path) -> tuple[Path, float]:
+def export(
+    network: keras.Model, preset: Preset, classes: Sequence[str], directory: Path, max_pixels: int = MAX_PIXELS
+) -> tuple[Path, float]:
     """Write directory/N, N one above the highest there, as TF Serving expects; return it, and how far its answers are off.
 
     The version appears by rename, after a new process has loaded it and answered as the network does: the largest
     difference of a probability is at most 1e-4, and names belong to their probabilities. Raises DataError where there are
-    not as many classes as answers, SettingsError where the directory cannot be written, KerasImagenetError where the
-    answers differ.
+    not as many classes as answers, SettingsError where the directory cannot be written or max_pixels is too few for the
+    photo that both are asked about or more than can be decoded, KerasImagenetError where the answers differ.
     """
     if len(classes) != network.output_shape[-1]:
         raise DataError(f"the network tells {network.output_shape[-1]} classes apart, and {len(classes)} are named")
-    served = ServedClassifier(network, preset, classes)
-=======
-def export(
-    network: keras.Model, preset: Preset, classes: Sequence[str], directory: Path, max_pixels: int = MAX_PIXELS
-) -> Path:
-    """Write directory/N, N one above the highest there, as TF Serving expects; return it.
-
-    The version appears by rename, whole. Raises SettingsError where the directory cannot be written, or max_pixels is too
-    few for the photo that `compare` sends or more than can be decoded.
-    """
     least = math.prod(_sides_to_compare(preset))
     if not least <= max_pixels <= images.MAXIMUM_PIXELS:
         raise SettingsError(f"--max_pixels {max_pixels}: must be from {least} to {images.MAXIMUM_PIXELS}")
     served = ServedClassifier(network, preset, classes, max_pixels)
->>>>>>> 4902cab (Serve images one after the other, in strips, up to a limit of pixels, and answer an empty batch empty)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         files.sweep(directory)
@@ -136,7 +123,6 @@ def _difference(network: keras.Model, preset: Preset, classes: Sequence[str], sa
     return difference
 
 
-<<<<<<< HEAD
 def _asked(saved_model: Path, encoded: bytes) -> dict[str, list]:
     """What a SavedModel answers to one image, in a process with TensorFlow alone, which imports nothing from where it runs."""
     words = [sys.executable, "-P", "-c", _ASK, str(saved_model)]
@@ -145,12 +131,12 @@ def _asked(saved_model: Path, encoded: bytes) -> dict[str, list]:
         complaint = done.stderr.decode(errors="replace").strip().splitlines()
         raise KerasImagenetError(f"the SavedModel cannot be asked: {complaint[-1] if complaint else done.returncode}")
     return json.loads(done.stdout)
-=======
+
+
 def _sides_to_compare(preset: Preset) -> tuple[int, int]:
     """Height and width of the photo that a network and its SavedModel are compared by."""
     height, width = preset.size
     return height * 3 // 2 + 7, width * 3 // 2 + 7
->>>>>>> 4902cab (Serve images one after the other, in strips, up to a limit of pixels, and answer an empty batch empty)
 
 
 _ASK = """

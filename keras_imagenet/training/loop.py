@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_imagenet.errors import DataUnavailable
 from keras_imagenet.evaluation import Metrics
 from keras_imagenet.run_folder import RunFolder, write_history
 from keras_imagenet.training import checkpoints
@@ -30,8 +31,8 @@ def train(
 ) -> bool:
     """Train from where the run's state stands to its end, an epoch's row at a time; False if the deadline came first.
 
-    Raises Interrupted after a signal, TrainingStopped for a loss that is not finite; the state is saved before leaving,
-    except where it is not finite.
+    Raises Interrupted after a signal, DataUnavailable where the disk gives no data, TrainingStopped for a loss that is not
+    finite; the state is saved before leaving, except where it is not finite.
     """
     state, settings, view = run.state, run.settings.train, View(run.state, run.schedule, run.course.steps)
 
@@ -40,7 +41,7 @@ def train(
             monitor.doing("saving")
         checkpoints.save(folder.checkpoints, state, run.fingerprint)
 
-    with Signals().watching() as signals, _shown(monitors, view):
+    with Signals().watching() as signals, _shown(monitors, view), _saved_without_data(save):
         for epoch, end in run.course.epoch_ends(after=state.epoch_began):
             if state.over and state.step == state.epoch_began:  # Else an epoch is open that ended early.
                 break
@@ -81,6 +82,16 @@ def _shown(monitors: Sequence[Monitor], view: View) -> Iterator[None]:
             monitor.begin(view)
             opened.callback(monitor.end)
         yield
+
+
+@contextmanager
+def _saved_without_data(save: Callable[[], None]) -> Iterator[None]:
+    """Save the state, which is sound, where the next batch cannot be had."""
+    try:
+        yield
+    except DataUnavailable:
+        save()
+        raise
 
 
 @contextmanager

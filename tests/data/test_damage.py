@@ -15,8 +15,8 @@ from pictures import encoded, photo, with_orientation
 from PIL import Image
 
 from keras_imagenet.data.images import evaluation_crops, fault, random_resized_crops, servable_evaluation_crop
-from keras_imagenet.data.preset import Preset
 from keras_imagenet.data.stream import UNREADABLE_ERRORS
+from keras_imagenet.preset import Preset
 
 IMAGE = photo(60, 80)
 MORE = {"save_all": True, "append_images": [IMAGE.transpose(Image.Transpose.ROTATE_180)] * 2}

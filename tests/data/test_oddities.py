@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from keras_imagenet.data.facts import fact_lines, facts
 from pictures import encoded, photo, with_orientation
 from PIL import Image
 
-from keras_imagenet.data.facts import fact_lines, facts
 from keras_imagenet.data.images import fault, oddity
 from keras_imagenet.data.sources import open_source
 from keras_imagenet.settings.data import FolderSource

@@ -9,7 +9,7 @@ import tensorflow as tf
 from pictures import encoded, photo, pillows, with_orientation
 
 from keras_imagenet.data.images import decode, evaluation_crops, fault, random_resized_crops, servable_evaluation_crop
-from keras_imagenet.data.preset import Preset
+from keras_imagenet.preset import Preset
 
 PHOTO = photo(150, 200)
 APPLICATION = b"\xff\xe4\0\x02"
