@@ -84,6 +84,16 @@ def test_serving_answers_for_the_run_s_own_images(photo_run: Path, saved_model: 
     np.testing.assert_allclose(np.sum(served["probabilities"], axis=1), 1, rtol=1e-5)
 
 
+def test_a_doubtful_image_fails_its_batch_and_no_other(photo_run: Path, saved_model: Path) -> None:
+    good = tf.io.encode_png(tf.zeros([40, 50, 3], tf.uint8)).numpy()
+    bomb = good[:16] + (60_000).to_bytes(4, "big") * 2 + good[24:]  # declares 60,000 x 60,000 pixels
+    served = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
+    for doubtful in (b"no image", good[:60], bomb):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            served(image_bytes=tf.constant([good, doubtful]))
+        assert served(image_bytes=tf.constant([good]))["labels"].shape == (1, 2)
+
+
 def test_the_float_signature_takes_pixels_at_the_preset_s_size(saved_model: Path) -> None:
     signature = tf.saved_model.load(str(saved_model)).signatures["images"]
     answer = signature(images=tf.fill([2, 32, 32, 3], 255.0))
