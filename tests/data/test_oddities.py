@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from keras_imagenet.data.facts import fact_lines, facts
 from pictures import encoded, photo, with_orientation
 from PIL import Image
 
 from keras_imagenet.data.images import fault, oddity
 from keras_imagenet.data.sources import open_source
+from keras_imagenet.data.summary import summary, summary_lines
 from keras_imagenet.settings.data import FolderSource
 
 
@@ -63,8 +63,8 @@ def test_data_names_them(tmp_path):
         (tmp_path / label).mkdir()
         (tmp_path / label / "photo.jpg").write_bytes(USUAL[0])
     (tmp_path / "ant" / "ink.png").write_bytes(ODD["ink, PNG"][0])
-    content = facts(open_source(FolderSource(name="folder", directory=tmp_path)))
+    content = summary(open_source(FolderSource(name="folder", directory=tmp_path)))
     assert list(content["train"]["odd"]) == ["ant/ink.png"]
-    lines = fact_lines(content)
+    lines = summary_lines(content)
     place = lines.index("  1 that the network will hardly see:")
     assert lines[place + 1].startswith("    ant/ink.png: every pixel is (0, 0, 0)")
