@@ -19,6 +19,7 @@ LIGHT = dict.fromkeys(GROUND, GROUND) | {
     "data.order": GROUND,
     "data.batches": (*GROUND, "settings", "data.order"),
     "training.schedules": (*GROUND, "settings"),
+    "training.course": (*GROUND, "settings", "data.order", "data.batches", "training.schedules"),
     "recipes": (*GROUND, "settings"),
     "run_folder": (*GROUND, "settings", "recipes"),
     "run_table": (*GROUND, "settings", "recipes", "run_folder"),

@@ -1,8 +1,7 @@
 """What a run is made of before its first step: network, objective, optimizer, length and data, checked against each other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 
 import keras
@@ -11,7 +10,6 @@ import tensorflow as tf
 from keras_imagenet import runtime
 from keras_imagenet.console import Console
 from keras_imagenet.data import mixing, pipeline, sources
-from keras_imagenet.data.batches import Batches, EpochEnd
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream
 from keras_imagenet.errors import DataError
@@ -21,28 +19,11 @@ from keras_imagenet.models.weights import Origin
 from keras_imagenet.models.weights.fitting import Fitted
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
-from keras_imagenet.training import fused_norm, objectives, optimizers, recomputation, schedules
+from keras_imagenet.training import fused_norm, objectives, optimizers, recomputation
 from keras_imagenet.training import state as states
 from keras_imagenet.training import step as steps
+from keras_imagenet.training.course import Course, course_of
 from keras_imagenet.training.state import State
-
-
-@dataclass(frozen=True)
-class Course:
-    """How long a run is: batches, epochs in passes over so many examples."""
-
-    batches: Batches
-    epochs: float | Fraction
-    examples: int
-
-    @property
-    def steps(self) -> int:
-        """Steps of the whole run."""
-        return self.batches.steps(self.epochs, self.examples)
-
-    def epoch_ends(self, after: int = 0) -> Iterator[EpochEnd]:
-        """(epoch, step) at which each epoch is over that is not over after so many steps; the last is the run's end."""
-        return self.batches.epoch_ends(self.epochs, self.examples, after)
 
 
 @dataclass(frozen=True)
@@ -59,7 +40,6 @@ class Run:
     validation: Source | None
     strategy: tf.distribute.Strategy
     course: Course
-    schedule: schedules.Schedule
     state: State
     evaluated: keras.Model
     objective: objectives.Objective
@@ -81,7 +61,7 @@ def assemble(settings: Settings, splits: sources.Splits, strategy: tf.distribute
         raise DataError(
             "data.source: there are no training examples, only a validation split; `keras-imagenet evaluate` measures on it"
         )
-    course = _course(settings, strategy, len(training))
+    course = course_of(settings, len(training), strategy.num_replicas_in_sync)
     origin = networks.origin_of(settings)
     preset = networks.preset_of(settings, origin)
     objective = _objective(settings, preset, training)
@@ -101,13 +81,6 @@ def assemble(settings: Settings, splits: sources.Splits, strategy: tf.distribute
         validation=splits.validation,
         strategy=strategy,
         course=course,
-        schedule=schedules.build(
-            settings.schedule,
-            settings.optimizer.learning_rate,
-            batch_size=course.batches.size,
-            steps_per_epoch=len(training) / course.batches.size,
-            total_steps=course.steps,
-        ),
         state=state,
         evaluated=evaluated,
         objective=objective,
@@ -142,18 +115,6 @@ def open_data(run: Run, console: Console) -> tuple[Stream, Stream | None]:
     return batches, pipeline.evaluation_stream(
         run.validation, run.preset.evaluation, run.strategy, batch_size=batch_size, threads=threads, report=report
     )
-
-
-def _course(settings: Settings, strategy: tf.distribute.Strategy, examples: int) -> Course:
-    train = settings.train
-    batches = Batches(
-        train.batch_size,
-        replicas=strategy.num_replicas_in_sync,
-        repeats=train.repeats,
-        accumulate=train.accumulate,
-        mixed=settings.augment.mixing is not None,
-    )
-    return Course(batches, train.length_in_epochs or batches.epochs(train.steps, examples), examples)
 
 
 def _objective(settings: Settings, preset: Preset, training: Source) -> objectives.Objective:

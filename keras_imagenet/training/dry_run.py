@@ -43,7 +43,7 @@ def try_one_batch(
     """Prepare a run and make one step of it, for what that shows: whether it works, and the memory it takes."""
     run = assemble(settings, splits, strategy)
     batches, validation = open_data(run, console)
-    run.step(next(batches), tf.constant(run.schedule(0), tf.float64), tf.constant(0, tf.int64))
+    run.step(next(batches), tf.constant(run.course.schedule(0), tf.float64), tf.constant(0, tf.int64))
     if validation is not None:
         next(validation)
     return run, Memory.now(run)

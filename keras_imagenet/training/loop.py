@@ -34,7 +34,7 @@ def train(
     Raises Interrupted after a signal, DataUnavailable where the disk gives no data, TrainingStopped for a loss that is not
     finite; the state is saved before leaving, except where it is not finite.
     """
-    state, settings, view = run.state, run.settings.train, View(run.state, run.schedule, run.course.steps)
+    state, settings, view = run.state, run.settings.train, View(run.state, run.course.schedule, run.course.steps)
 
     def save() -> None:
         for monitor in monitors:
@@ -52,7 +52,7 @@ def train(
                 with _timed(view):
                     # The processor waits for data here, and for the device where sums are read.
                     batch = view.fetch(batches)
-                    rate = tf.constant(run.schedule(state.step), tf.float64)
+                    rate = tf.constant(run.course.schedule(state.step), tf.float64)
                     run.step(batch, rate, tf.constant(state.step, tf.int64))
                     state.step += 1
                 wishes = [monitor.step() for monitor in monitors]
@@ -122,7 +122,7 @@ def _end_epoch(
         "loss": training.loss,
         "top1": training.top1,
         "top5": training.top5,
-        "learning_rate": run.schedule(state.step - 1),
+        "learning_rate": run.course.schedule(state.step - 1),
         "seconds": round(state.epoch_seconds, 3),
         "images_per_second": round(_rate(state, training.examples), 1),
         "examples": training.examples,
