@@ -151,6 +151,28 @@ def models(parsed: argparse.Namespace, overrides: Overrides) -> None:
     _console(parsed).result(rows, describe.listing_text(rows).split("\n"))
 
 
+def recipes(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """List recipes by pattern, or say what one means for so many examples."""
+    from pathlib import Path
+
+    from keras_imagenet import recipe_table
+    from keras_imagenet.recipes import recipe_names
+
+    _no_settings(overrides, "recipes")
+    if parsed.name not in recipe_names():
+        rows = recipe_table.listing(parsed.name or "*")
+        _console(parsed).result(rows, recipe_table.listing_lines(rows))
+        return
+    content = recipe_table.details(parsed.name, parsed.examples)
+    lines = recipe_table.details_lines(content)
+    if parsed.output is not None:
+        if parsed.examples is None:
+            raise SettingsError("--output: the rate is drawn over steps; --examples N says of how many examples")
+        recipe_table.draw(parsed.name, parsed.examples, Path(parsed.output))
+        lines.append(f"picture: {parsed.output}")
+    _console(parsed).result(content, lines)
+
+
 def data(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """Show a data set."""
     from pathlib import Path
@@ -224,6 +246,7 @@ def _parser() -> argparse.ArgumentParser:
         return child
 
     _network_commands(command)
+    _recipe_command(command)
     _data_commands(command)
     _further_commands(command)
     return parser
@@ -279,6 +302,15 @@ def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--batch_size", type=int, default=32, metavar="N", help="images the memory is counted for (default: 32)"
     )
     child.add_argument("--output", type=os.path.expanduser, metavar="FILE.svg", help="draw the graph there")
+
+
+def _recipe_command(command: Callable[..., argparse.ArgumentParser]) -> None:
+    child = command("recipes", recipes, "list recipes, or say what one means for so many examples")
+    child.add_argument(
+        "name", nargs="?", metavar="NAME", help="a recipe, or a pattern such as 'imagenet/torchvision/*'"
+    )
+    child.add_argument("--examples", type=int, metavar="N", help="training examples that steps and rates are told for")
+    child.add_argument("--output", type=os.path.expanduser, metavar="FILE.png", help="draw the learning rate there")
 
 
 def _data_commands(command: Callable[..., argparse.ArgumentParser]) -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from keras_imagenet import files
 from keras_imagenet.errors import SettingsError, nearest
 from keras_imagenet.settings import Settings
+from keras_imagenet.settings.about import About
 from keras_imagenet.settings.explain import explain, text_names
 
 DEFAULT_RECIPE = "digits/simple_cnn"
@@ -75,9 +76,16 @@ def find(recipe: str) -> Path:
     raise SettingsError(f"--config {recipe}: no such file or recipe{hint or '; recipes: ' + ', '.join(recipe_names())}")
 
 
+def about(path: Path) -> About | None:
+    """What a recipe says of itself in `about`; None if nothing. Raises SettingsError for a mistake in it."""
+    return _about(read_yaml(path), path)
+
+
 def read_layers(path: Path) -> list[Layer]:
-    """The recipe in a file, above the one that its `base` names (one level)."""
+    """The recipe in a file, above the one that its `base` names (one level); what they say of themselves is left out."""
     own = read_yaml(path)
+    _about(own, path)
+    own.pop("about", None)
     base = own.pop("base", None)
     if base is None:
         return [Layer(str(path), own)]
@@ -86,7 +94,19 @@ def read_layers(path: Path) -> list[Layer]:
     values = read_yaml(base_path)
     if "base" in values:
         raise SettingsError(f"{base_path}: base: is itself the base of {path}; a recipe inherits one level only")
+    values.pop("about", None)
     return [Layer(str(base_path), values), Layer(str(path), own)]
+
+
+def _about(content: Mapping[str, Any], path: Path) -> About | None:
+    if "about" not in content:
+        return None
+    try:
+        return About.model_validate(content["about"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, ("about", *first["loc"])))
+        raise SettingsError(f"{path}: {where}: {first['msg'][:1].lower()}{first['msg'][1:]}") from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -164,6 +184,9 @@ def json_schema() -> dict[str, Any]:
         "type": "string",
         "description": "A recipe, by path or name, that this one lies above.",
     }
+    about = About.model_json_schema()
+    schema["$defs"] |= about.pop("$defs")
+    schema["properties"]["about"] = about
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from keras_imagenet.console import columns
 from keras_imagenet.errors import KerasImagenetError, SettingsError
 from keras_imagenet.run_folder import RunFolder
 
@@ -18,11 +19,7 @@ def table(directory: str) -> tuple[list[dict[str, Any]], list[str]]:
     rows = [_row(RunFolder(path)) for path in sorted(folder.iterdir()) if (path / "settings.yaml").exists()]
     if not rows:
         return [], [f"{folder} holds no runs"]
-    cells = [COLUMNS, *([_text(row[column]) for column in COLUMNS] for row in rows)]
-    widths = [max(len(row[index]) for row in cells) for index in range(len(COLUMNS))]
-    return rows, [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
-    ]
+    return rows, columns(COLUMNS, [[_text(row[column]) for column in COLUMNS] for row in rows])
 
 
 def _row(run: RunFolder) -> dict[str, Any]:

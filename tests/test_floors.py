@@ -23,8 +23,17 @@ LIGHT = dict.fromkeys(GROUND, GROUND) | {
     "recipes": (*GROUND, "settings"),
     "run_folder": (*GROUND, "settings", "recipes"),
     "run_table": (*GROUND, "settings", "recipes", "run_folder"),
+    "recipe_table": (
+        *GROUND,
+        "settings",
+        "recipes",
+        "data.order",
+        "data.batches",
+        "training.schedules",
+        "training.course",
+    ),
 }
-SECOND = ("errors", "files", "labels", "preset", "settings")
+SECOND = (*GROUND, "settings")
 THIRD = (*GROUND, "settings", "recipes", "run_folder", "runtime", "data", "models")
 ROOMS = {
     "data": SECOND,
@@ -34,7 +43,7 @@ ROOMS = {
     "serving": (*THIRD, "evaluation"),
     "training": (*THIRD, "evaluation"),
     "api": (*THIRD, "run_table", "evaluation", "serving", "training"),
-    "cli": (*THIRD, "", "run_table", "api"),  # "": the version, which the package itself holds
+    "cli": (*THIRD, "", "run_table", "recipe_table", "api"),  # "": the version, which the package itself holds
 }
 CIRCLES = {frozenset({"models.weights.stored", "models.weights.torch_file"})}
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from keras_imagenet.console import columns
 from keras_imagenet.models import registry
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def listing_text(rows: Sequence[dict[str, Any]]) -> str:
         )
         for row in rows
     ]
-    return _table(header, lines, right=(1, 2, 3, 4))
+    return "\n".join(columns(header, lines, right=(1, 2, 3, 4)))
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def details_text(found: Details) -> str:
     size = " x ".join(map(str, found.input_shape))
     return "\n".join(
         [
-            _table(header, lines, right=(3, 4)),
+            *columns(header, lines, right=(3, 4)),
             "",
             f"{found.name}, {size} to {found.classes}",
             f"parameters   {found.parameters:,} ({found.parameters_total:,} with moving statistics)",
@@ -164,14 +165,3 @@ def _layer(node: Any, count: int) -> Layer:
 
 def _millions(number: int | None) -> str:
     return "" if number is None else f"{number / 1e6:,.2f} M"
-
-
-def _table(header: Sequence[str], lines: Sequence[Sequence[str]], right: Sequence[int]) -> str:
-    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if index in right else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in (header, *lines)
-    )

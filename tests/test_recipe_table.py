@@ -1,0 +1,67 @@
+"""`keras-imagenet recipes`: the list, and what a recipe means for so many examples, without data."""
+
+import json
+
+import pytest
+
+ABOUT = """
+about:
+  source: "somebody/things@0123abc: train.py"
+  published: {top1: 71.5, of: raw weights}
+  differs: [Images are read otherwise.]
+"""
+
+
+def shown(command, *words: object) -> object:
+    done = command("recipes", *words, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_list_holds_every_recipe_by_name(command) -> None:
+    names = [row["name"] for row in shown(command)]
+    assert names == sorted(names)
+    assert {"digits/simple_cnn", "imagenet/resnet50"} <= set(names)
+    assert [row["name"] for row in shown(command, "digits/*")] == ["digits/simple_cnn"]
+
+
+def test_a_pattern_that_fits_none_names_the_nearest(command) -> None:
+    done = command("recipes", "digits/simple_cn")
+    assert done.returncode == 0  # a part of a name
+    done = command("recipes", "digts/simple_cnn")
+    assert done.returncode == 2
+    assert "did you mean digits/simple_cnn?" in done.stderr
+
+
+def test_a_recipe_says_its_steps_and_rates_without_data(command) -> None:
+    content = shown(command, "imagenet/resnet50", "--examples", 1_281_167)
+    assert content["batch_size"] == 256
+    assert content["steps_per_epoch"] == pytest.approx(1_281_167 / 256)
+    rates = dict(content["learning_rate"])
+    last = content["steps"] - 1
+    assert (rates[0], rates[last]) == (0.1, pytest.approx(0.001))
+    assert last == -(-1_281_167 * 90 // 256) - 1
+    assert len(rates) == 2 * 90
+
+
+def test_a_picture_needs_a_number_of_examples(command, tmp_path) -> None:
+    file = tmp_path / "curve.png"
+    refused = command("recipes", "imagenet/resnet50", "--output", file)
+    assert refused.returncode == 2
+    assert "--examples" in refused.stderr
+    drawn = command("recipes", "imagenet/resnet50", "--output", file, "--examples", 1000)
+    assert drawn.returncode == 0, drawn.stderr
+    assert file.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_about_is_no_setting_and_is_checked(command, tmp_path) -> None:
+    """What a recipe says of itself has no part in a run, so that a run does not claim another's result."""
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(ABOUT + "train: {epochs: 1}\n")
+    run = tmp_path / "run"
+    done = command("fit", "--config", recipe, "--runtime.run_folder", run, "--dry_run")
+    assert done.returncode == 0, done.stderr
+    recipe.write_text(ABOUT.replace("top1", "top_1"))
+    refused = command("fit", "--config", recipe, "--dry_run")
+    assert refused.returncode == 2
+    assert f"{recipe}: about.published.top1: field required" in refused.stderr
