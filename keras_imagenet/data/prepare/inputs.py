@@ -11,6 +11,7 @@ from keras_imagenet.data.prepare.item import Item, Split, item_of, order_of_labe
 from keras_imagenet.data.prepare.tars import Members, list_members, reader
 from keras_imagenet.data.prepare.tfds_input import open_tfds
 from keras_imagenet.data.sources.folder import list_splits, side_of
+from keras_imagenet.data.sources.kaggle import Labelled, archive_of, labelled
 from keras_imagenet.data.sources.names import class_folder
 from keras_imagenet.data.sources.source import fingerprint
 from keras_imagenet.errors import SettingsError
@@ -34,33 +35,43 @@ def _open(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
 
 
 def _open_folder(settings: PrepareSettings, directory: Path) -> tuple[ClassList, list[Split]]:
-    listings = list_splits(directory)
-    found = from_identifiers(
-        sorted({class_folder(folder) for listing in listings.values() for folder in listing.folders})
-    )
+    found, given = _in_folder(directory)
     classes, wanted = order_of_labels(settings, found)
     if settings.subset is None:
         label_of(found.identifiers, classes, settings.classes, f"{directory}: the class folder")
     labels = {spelt(identifier): label for label, identifier in enumerate(classes.identifiers)}
     splits = []
-    for name, listing in listings.items():
-        paths = [path for path in listing.paths if class_folder(path) in wanted]
-        sizes = listing.sizes[[class_folder(path) in wanted for path in listing.paths]]
+    for name, images in given.items():
+        kept = np.flatnonzero([identifier in wanted for identifier in images.classes])
+        paths = [images.listing.paths[place] for place in kept]
+        chosen = [labels[images.classes[place]] for place in kept]
 
-        def read(number: int, root: Path = directory / name, paths: list[str] = paths) -> Item:
-            return item_of(paths[number], labels[class_folder(paths[number])], (root / paths[number]).read_bytes)
+        def read(number: int, root: Path = images.folder, paths=paths, chosen=chosen) -> Item:
+            return item_of(paths[number], chosen[number], (root / paths[number]).read_bytes)
 
-        split_name = side_of(name) or "train"
-        splits.append(Split(split_name, len(paths), read, fingerprint(paths, sizes), skipped=listing.skipped))
+        print_of = fingerprint(paths, images.listing.sizes[kept])
+        splits.append(Split(side_of(name) or "train", len(paths), read, print_of, skipped=images.listing.skipped))
     return classes, splits
+
+
+def _in_folder(directory: Path) -> tuple[ClassList, dict[str, Labelled]]:
+    """The classes found in a folder, and the images of each split."""
+    if archive := archive_of(directory):
+        return labelled(archive)
+    listings = list_splits(directory)
+    found = sorted({class_folder(folder) for listing in listings.values() for folder in listing.folders})
+    return from_identifiers(found), {
+        name: Labelled(directory / name, listing, list(map(class_folder, listing.paths)))
+        for name, listing in listings.items()
+    }
 
 
 def _open_tars(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
     devkit = None if settings.devkit is None else read_devkit(settings.devkit)
     tars = {"train": settings.train_tar, "validation": settings.validation_tar}
     members = {name: list_members(tar) for name, tar in tars.items() if tar is not None}
-    labelled = {name: _labelled(tars[name], listed, devkit) for name, listed in members.items()}
-    found = {identifier for identifiers in labelled.values() for identifier in identifiers}
+    classes_of = {name: _labelled(tars[name], listed, devkit) for name, listed in members.items()}
+    found = {identifier for identifiers in classes_of.values() for identifier in identifiers}
     if devkit is not None and "train" not in members:
         found |= set(devkit.names)  # a validation set alone may lack classes of which it is told
     known_names = {} if devkit is None else devkit.names
@@ -69,13 +80,13 @@ def _open_tars(settings: PrepareSettings) -> tuple[ClassList, list[Split]]:
         settings, ClassList(identifiers, tuple(known_names.get(key, key) for key in identifiers))
     )
     if settings.subset is None:
-        label_of(sorted(set().union(*labelled.values())), classes, settings.classes, "the tars' class")
+        label_of(sorted(set().union(*classes_of.values())), classes, settings.classes, "the tars' class")
     labels = {spelt(identifier): label for label, identifier in enumerate(classes.identifiers)}
     splits = []
     for name, listed in members.items():
-        kept = np.flatnonzero([identifier in wanted for identifier in labelled[name]])
+        kept = np.flatnonzero([identifier in wanted for identifier in classes_of[name]])
         read_member = reader(tars[name], listed)
-        chosen = [labels[labelled[name][position]] for position in kept]
+        chosen = [labels[classes_of[name][position]] for position in kept]
 
         def read(number: int, listed=listed, kept=kept, chosen=chosen, read_member=read_member) -> Item:
             position = int(kept[number])

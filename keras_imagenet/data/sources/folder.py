@@ -1,4 +1,4 @@
-"""Image files in class folders: SPLIT/CLASS/FILE, or CLASS/FILE."""
+"""Image files in class folders: SPLIT/CLASS/FILE, or CLASS/FILE; and ILSVRC2012 as Kaggle hands it out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_imagenet.data.sources import kaggle
 from keras_imagenet.data.sources.contents import contents
 from keras_imagenet.data.sources.left_out import some
 from keras_imagenet.data.sources.listing import OTHER_PHOTOS, Listing, images_in, list_images, subfolders
@@ -36,9 +37,14 @@ def open_folder(settings: FolderSource) -> Splits:
     if a class has no image in any split, or if a class folder is not in settings.classes.
     """
     directory = settings.directory
+    if archive := kaggle.archive_of(directory):
+        return _open_kaggle(settings, archive)
     listings = list_splits(directory)
     classes = _classes(settings, listings)
-    sources = {name: _source(directory, name, listing, classes) for name, listing in listings.items()}
+    sources = {
+        name: _source(directory / name, name, listing, list(map(class_folder, listing.paths)), classes)
+        for name, listing in listings.items()
+    }
     train = next((name for name in sources if side_of(name) != "validation"), None)
     validation = next((name for name in sources if side_of(name) == "validation"), None)
     keys = listings[train].paths if train is not None else None  # without train/: the same held out in either layout
@@ -46,6 +52,17 @@ def open_folder(settings: FolderSource) -> Splits:
     unused = [] if "" in listings else [name for name in subfolders(directory) if name not in listings]
     remark = f"left out: what lies beside {' and '.join(listings)}: {some(unused, len(unused))}"
     return replace(splits, remarks=(*splits.remarks, remark)) if unused else splits
+
+
+def _open_kaggle(settings: FolderSource, archive: Path) -> Splits:
+    classes, splits = kaggle.labelled(archive)
+    if settings.classes is not None:
+        found, classes = classes, read_classes(settings.classes)
+        label_of(found.identifiers, classes, settings.classes, f"{archive}: the class")
+    sources = {
+        name: _source(found.folder, name, found.listing, found.classes, classes) for name, found in splits.items()
+    }
+    return split(settings, sources.get("train"), sources.get("val"))
 
 
 def side_of(name: str) -> str | None:
@@ -153,16 +170,17 @@ def _what_is_there(folder: Path) -> str:
     return f"holds no image ({found}); {mend}, or remove the folder"
 
 
-def _source(directory: Path, name: str, listing: Listing, classes: ClassList) -> Source:
+def _source(folder: Path, name: str, listing: Listing, of_each: Sequence[str], classes: ClassList) -> Source:
+    """The images of a folder, which is called `name` in messages, of the class that is given of each."""
     label = {spelt(identifier): index for index, identifier in enumerate(classes.identifiers)}
-    sums = contents(directory / name, listing.paths, listing.sizes, listing.times)
+    sums = contents(folder, listing.paths, listing.sizes, listing.times)
     return Source(
         classes=classes.identifiers,
         class_names=classes.names,
-        labels=np.array([label[class_folder(path)] for path in listing.paths], np.int32),
+        labels=np.array([label[identifier] for identifier in of_each], np.int32),
         names=[f"{name}/{path}" for path in listing.paths] if name else listing.paths,
         fingerprint=fingerprint("folder", listing.paths, listing.sizes, sums, classes.identifiers),
-        read=file_reader(directory / name, listing.paths),
+        read=file_reader(folder, listing.paths),
         skipped=listing.skipped,
         first_skipped=listing.first_skipped,
     )

@@ -63,6 +63,20 @@ def list_images(directory: Path) -> Listing:
     return Listing(tuple(folders), paths, sizes, times, *_counted(skipped))
 
 
+def list_flat(directory: Path) -> Listing:
+    """Lists the image files of directory/FILE; folders are none of it. Raises DataError if it cannot be listed."""
+    images, skipped = [], defaultdict(list)
+    for entry in _entries(directory):
+        found = _look(entry) if not is_hidden(entry.name) and has_image_ending(entry.name) else None
+        if isinstance(found, os.stat_result) and stat.S_ISREG(found.st_mode):
+            images.append((entry.name, found.st_size, found.st_mtime_ns))
+        else:
+            skipped[_why_not(entry)].append(entry.name)
+    images.sort()
+    sizes, times = np.array([facts for _, *facts in images], np.int64).reshape(-1, 2).T
+    return Listing((), [name for name, _, _ in images], sizes, times, *_counted(skipped))
+
+
 def subfolders(directory: Path) -> list[str]:
     """Names of the folders in a folder that are not hidden, in code-point order; DataError if it cannot be listed."""
     return sorted(entry.name for entry in _entries(directory) if not is_hidden(entry.name) and _is_folder(entry))
