@@ -52,7 +52,7 @@ def training_stream(
     Batches(batch_size, strategy.num_replicas_in_sync, repeats=repeats, mixed=settings.mixing is not None)
     draw = balanced(source.labels, source.classes, balance) if balance else order.examples
     augmented = variation(settings, preset)
-    draw_mixing = mixing.on_host(settings, preset.size, seed)
+    draw_mixing = mixing.on_host(settings, preset, seed)
     stock_layers = stock.build(settings.keras_cv)
 
     @tf.function(reduce_retracing=True)

@@ -21,7 +21,7 @@ def draw_first_batch(
 ) -> None:
     """Draws the first images of the first training batch, or of the validation split where there is no other.
 
-    They are drawn as they are before mixing and erasing, and for one device, since batches are the same on any number.
+    They are drawn as they are before lighting, erasing and mixing, and for one device, since batches are the same on any number.
     Raises SettingsError if the file cannot be written.
     """
     import tensorflow as tf
@@ -36,7 +36,7 @@ def draw_first_batch(
     if splits.train is not None:
         train = settings.train
         drawing = {"seed": settings.runtime.seed, "repeats": train.repeats, "balance": train.balance}
-        augment = settings.augment.model_copy(update={"mixing": None, "random_erasing": None})
+        augment = settings.augment.model_copy(update={"mixing": None, "random_erasing": None, "lighting": 0.0})
         batches = pipeline.training_stream(splits.train, preset, augment, strategy, **drawing, **rows)
     else:
         batches = pipeline.evaluation_stream(splits.validation, preset.evaluation, strategy, **rows)

@@ -48,7 +48,7 @@ class Settings(Group):
     @model_validator(mode="after")
     def _within_the_run(self):
         """Nothing is set for a time after the run's end; in a run of so many steps epochs are known with the data only."""
-        epochs, mixing = self.train.length_in_epochs, self.augment.mixing
+        epochs = self.train.length_in_epochs
         if epochs is None:
             return self
         if self.schedule.warmup_epochs > epochs:
@@ -62,9 +62,4 @@ class Settings(Group):
                     f"schedule.milestones: {milestone:g} does not come before the end of the run's {epochs:g} epochs; "
                     "leave it out, or give more train.epochs"
                 )
-        if mixing is not None and (mixing.off_after_epoch or 0) >= epochs:
-            raise ValueError(
-                f"augment.mixing.off_after_epoch = {mixing.off_after_epoch}: does not come before the end of the run's "
-                f"{epochs:g} epochs; leave it out, or give more train.epochs"
-            )
         return self

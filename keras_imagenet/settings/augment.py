@@ -9,7 +9,6 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     PositiveFloat,
-    PositiveInt,
     field_validator,
     model_validator,
 )
@@ -142,8 +141,14 @@ class Mixing(Group):
     """Where both are on, the share of CutMix."""
     mode: Literal["batch", "group", "element"] = "batch"
     """One draw for the whole global batch, one for each group of 8, or one for each example."""
-    off_after_epoch: PositiveInt | None = None
-    """Epochs after which nothing is mixed any more; if not given, mixing lasts to the end."""
+    choice: Literal["mode", "batch", "halves"] = "mode"
+    """Where both are on, how often one is chosen: as mode draws, once for the global batch, or never: groups take turns."""
+    partner: Literal["reversed", "rolled", "permuted"] = "reversed"
+    """Within a group of 8: the first with the last and so on, each with the one before it, or in random order."""
+    fold: bool = False
+    """Whether MixUp's share is the larger one of l and 1 - l, so that an image outweighs its partner."""
+    corrected: bool = True
+    """Whether CutMix' share in the target is that of the pixels, or of the rectangle before the border cuts it off."""
 
 
 class KerasCVLayer(Group):
@@ -185,17 +190,20 @@ class AugmentSettings(Group):
     """AugMix: blends with chains of operations."""
     grid_mask: GridMask | None = None
     """GridMask: squares of a grid filled."""
+    lighting: NonNegativeFloat = 0.0
+    """Deviation of AlexNet's shift along the principal colours of ImageNet; 0.1 in its paper, 0 is off."""
     random_erasing: RandomErasing | None = None
     """Rectangles erased after normalising."""
     mixing: Mixing | None = None
-    """MixUp and CutMix."""
+    """MixUp and CutMix, of erased images."""
     keras_cv: tuple[KerasCVLayer, ...] = ()
     """Stock KerasCV layers on whole batches, in this order."""
 
     @model_validator(mode="after")
     def _views_are_comparable(self):
         if self.augmix is not None and self.augmix.consistency:
-            others = [name for name in ("grid_mask", "random_erasing", "mixing", "keras_cv") if getattr(self, name)]
+            apart = ("grid_mask", "lighting", "random_erasing", "mixing", "keras_cv")
+            others = [name for name in apart if getattr(self, name)]
             if others:
                 raise ValueError(
                     f"augmix.consistency compares views of one image, which {others[0]} would part; leave one out"
@@ -211,6 +219,14 @@ class AugmentSettings(Group):
             raise ValueError(
                 "mixing.switch_probability chooses between mixup and cutmix; give both above 0, or leave it out"
             )
+        if mixing is not None and mixing.choice != "mode" and not (mixing.mixup and mixing.cutmix):
+            raise ValueError("mixing.choice is between mixup and cutmix; give both above 0, or leave it out")
+        if mixing is not None and mixing.choice == "halves" and mixing.switch_probability != 0.5:
+            raise ValueError("mixing.switch_probability does nothing where choice is halves; leave one of them out")
+        if mixing is not None and mixing.fold and not mixing.mixup:
+            raise ValueError("mixing.fold is of mixup's share; give mixup above 0, or leave it out")
+        if mixing is not None and not mixing.corrected and not mixing.cutmix:
+            raise ValueError("mixing.corrected is of cutmix' share; give cutmix above 0, or leave it out")
         return self
 
     @field_validator("rand_augment", mode="before")

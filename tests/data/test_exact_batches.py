@@ -33,8 +33,9 @@ AUGMENT = AugmentSettings(
 MIXED = {
     mode: AugmentSettings(
         random_resized_crop={},
-        mixing={"mixup": 0.8, "cutmix": 1.0, "mode": mode, "off_after_epoch": 8},
+        mixing={"mixup": 0.8, "cutmix": 1.0, "mode": mode, "partner": "permuted"},
         random_erasing={"probability": 0.5, "count": 2},
+        lighting=0.1,
     )
     for mode in ("batch", "group", "element")
 }

@@ -7,14 +7,17 @@ import pytest
 import tensorflow as tf
 from scipy.stats import kstest
 
-from keras_imagenet.data.augment import erasing
+from keras_imagenet.data.augment import erasing, lighting
 from keras_imagenet.data.batches import MIXED_TOGETHER
 from keras_imagenet.data.mixing import draw_mixing, mix, on_device, on_host
 from keras_imagenet.data.order import Plan
+from keras_imagenet.errors import SettingsError
+from keras_imagenet.preset import Preset
 from keras_imagenet.settings import AugmentSettings
 from keras_imagenet.settings.augment import Mixing, RandomErasing
 
 BOTH = {"mixup": 0.8, "cutmix": 1.0}
+PRESET = Preset(size=(20, 20))
 MODES = ["batch", "group", "element"]
 
 
@@ -102,23 +105,109 @@ def test_unreadable_examples_are_not_mixed_into_others():
     assert shares[0, 0] < 1
 
 
-def test_mixing_ends_after_its_epochs_example_by_example_and_skips_unreadable_ones():
-    """A batch that runs over the border is mixed on its near side only, and cut up otherwise gives the same."""
+@pytest.mark.parametrize("partner", ["reversed", "rolled", "permuted"])
+def test_partners_are_of_one_group_and_unreadable_ones_nobodys(partner):
+    """Within each group of 8 as timm, torchvision and mmpretrain pair a whole batch; cut up otherwise, the same."""
     images, targets, plan = batch(32)
-    plan = with_values(plan, weights=np.where(np.arange(32) == 3, 0, 1), epochs=2 + (np.arange(32) >= 20))
-    for mode in MODES:
-        settings = AugmentSettings(mixing={"cutmix": 1.0, "mode": mode, "off_after_epoch": 3})
-        draw, act = on_host(settings, images.shape[1:3], 7), on_device(settings)
-        found, shares = act(images, targets, draw(0, plan))
-        changed = np.diag(shares) < 1
-        assert not changed[20:].any()
-        assert not changed[[3, 4]].any()  # the unreadable one and its partner
-        assert not changed[[16, 17, 18, 19]].any()  # their partners are past the border
-        assert changed[:16].sum() > 10 or mode == "group"
-        for start in range(0, 32, MIXED_TOGETHER):
-            part = slice(start, start + MIXED_TOGETHER)
-            ours = act(images[part], targets[part], draw(0, part_of(plan, part)))
-            np.testing.assert_array_equal(found[part], ours[0])
+    plan = with_values(plan, weights=np.where(np.arange(32) == 3, 0, 1))
+    settings = AugmentSettings(mixing={"mode": "element", "partner": partner, **BOTH})
+    draw, act = on_host(settings, PRESET, 7), on_device(settings)
+    found, shares = act(images, targets, draw(0, plan))
+    shares = shares.numpy()
+    partners = np.argmax(np.where(np.eye(32) > 0, 0, shares), axis=1)
+    changed = np.diag(shares) < 1
+    assert changed.sum() > 15
+    assert not changed[3]
+    assert not shares[changed, 3].any()
+    places = np.arange(32)
+    known = {"reversed": places ^ 7, "rolled": places // 8 * 8 + (places - 1) % 8}
+    if partner == "permuted":
+        assert (partners[changed] // 8 == places[changed] // 8).all()
+        assert len({tuple(group % 8) for group in draw(0, plan)["places"].reshape(-1, 8)}) == 4
+    else:
+        np.testing.assert_array_equal(partners[changed], known[partner][changed])
+    for start in range(0, 32, MIXED_TOGETHER):
+        part = slice(start, start + MIXED_TOGETHER)
+        np.testing.assert_array_equal(found[part], act(images[part], targets[part], draw(0, part_of(plan, part)))[0])
+
+
+def test_a_permutation_is_one():
+    drawn = draw_mixing(Mixing(mixup=0.2, partner="permuted"), 0, batch(800, side=1)[2], (1, 1), 7)
+    places = drawn["places"].reshape(-1, 8)
+    np.testing.assert_array_equal(np.sort(places, axis=1), np.tile(np.arange(8), (100, 1)))
+    assert (places == np.arange(8)).mean() == pytest.approx(1 / 8, abs=0.05)  # with itself as torch.randperm has it
+
+
+def test_a_choice_for_the_batch_with_shares_for_examples():
+    """Model Garden's: every row of a batch by MixUp or every row by CutMix, each with a share of its own."""
+    kinds = []
+    for step in range(40):
+        settings = Mixing(**BOTH, mode="element", choice="batch", switch_probability=0.3)
+        drawn = draw_mixing(settings, step, batch(16)[2], (224, 224), 7)
+        blended, cut = drawn["shares"] < 1, drawn["cuts"].any(axis=1)
+        assert blended.all() or not blended.any()
+        assert not (blended & cut).any()
+        assert len(np.unique(drawn["shares"])) == (16 if blended.any() else 1)
+        kinds.append(bool(blended.any()))
+    assert 0.5 < np.mean(kinds) < 0.9
+
+
+def test_half_a_batch_is_blended_and_half_is_cut_whatever_the_step():
+    drawn = draw_mixing(Mixing(**BOTH, mode="element", choice="halves"), 3, batch(64)[2], (224, 224), 7)
+    np.testing.assert_array_equal((drawn["shares"] < 1).reshape(-1, 8).all(axis=1), [True, False] * 4)
+    assert not drawn["cuts"].reshape(-1, 8, 4)[::2].any()
+    assert drawn["cuts"].any(axis=1).reshape(-1, 8)[1::2].mean() > 0.8
+
+
+def test_a_folded_share_is_the_larger_one():
+    folded, plain = (
+        draw_mixing(Mixing(mixup=0.2, mode="element", fold=fold), 0, batch(512, side=1)[2], (1, 1), 7)["shares"]
+        for fold in (True, False)
+    )
+    np.testing.assert_allclose(folded, np.maximum(plain, 1 - plain), rtol=1e-6)
+    assert folded.min() >= 0.5 > plain.min()
+
+
+def test_a_share_that_is_not_corrected_is_the_whole_rectangles():
+    """1 - int(s h) int(s w) / (h w) with s = sqrt(1 - l), as Model Garden has it; the pixels are those of the clipped one."""
+    images, targets, plan = batch(64, side=40)
+    options = {"mode": "element", "cutmix": 1.0}
+    corrected, whole = mixed(images, targets, plan, **options), mixed(images, targets, plan, **options, corrected=False)
+    np.testing.assert_array_equal(corrected[0], whole[0])
+    ours, theirs = np.diag(corrected[1]), np.diag(whole[1])
+    assert (theirs <= ours + 1e-6).all()
+    assert (theirs < ours - 0.05).mean() > 0.3
+    sides = np.sqrt((1 - theirs) * 1600)
+    np.testing.assert_allclose(sides, np.rint(sides), atol=1e-3)
+
+
+def test_images_are_erased_before_they_are_mixed():
+    """timm's loader and torchvision's transforms erase, their collate functions mix: what is erased comes along."""
+    images, targets, plan = batch(16, side=20)
+    settings = AugmentSettings(
+        mixing={"mode": "element", "mixup": 1.0}, random_erasing={"probability": 1.0, "mode": "zero"}
+    )
+    rows = {"seeds": plan.seeds, **on_host(settings, PRESET, 7)(0, plan)}
+    found, _ = on_device(settings)(images, targets, rows)
+    erased = erasing.erase(images, tf.constant(rows["erasures"]), tf.constant(plan.seeds), "zero")
+    wanted, _ = mix(erased, targets, rows["shares"])
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_lighting_shifts_along_the_colours_of_imagenet():
+    """pycls' numbers: a shift has the covariance of its components, over std once normalised; every pixel has the same."""
+    images, targets, plan = batch(20_000, side=1)
+    settings = AugmentSettings(lighting=0.1)
+    rows = {"seeds": plan.seeds, **on_host(settings, PRESET, 7)(0, plan)}
+    images = tf.zeros((64, 4, 4, 3))
+    part = {name: value[:64] for name, value in rows.items()}
+    found, _ = on_device(settings)(images, targets[:64], part)
+    np.testing.assert_allclose(found, np.tile(part["lighting"][:, None, None], (1, 4, 4, 1)))
+    shifts = rows["lighting"] * np.array(PRESET.std)
+    values, vectors = np.array([0.2175, 0.0188, 0.0045]), lighting.COMPONENTS
+    np.testing.assert_allclose(np.cov(shifts.T), 0.01 * vectors @ np.diag(values**2) @ vectors.T, rtol=0.05, atol=2e-6)
+    with pytest.raises(SettingsError, match=r"augment.lighting: shifts colours, and data.channels is 1"):
+        on_host(settings, Preset(channels=1, mean=(0.5,), std=(0.5,)), 7)
 
 
 def test_probability_counts():
@@ -186,7 +275,7 @@ def test_xla_mixes_and_erases_alike(erasing_mode):
     settings = AugmentSettings(
         mixing={"mode": "element", **BOTH}, random_erasing={"probability": 0.5, "mode": erasing_mode, "count": 2}
     )
-    rows = {"seeds": plan.seeds, **on_host(settings, (20, 20), 7)(0, plan)}
+    rows = {"seeds": plan.seeds, **on_host(settings, PRESET, 7)(0, plan)}
     plain, compiled = on_device(settings, xla=False), on_device(settings)
     wanted = plain(images, targets, rows)
     for act in (compiled, tf.function(compiled, jit_compile=True), tf.function(plain, jit_compile=True)):
