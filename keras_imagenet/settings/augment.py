@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -20,6 +21,25 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Operations = Annotated[int, Field(gt=0, le=100)]
 PartialShare = Annotated[float, Field(gt=0, lt=1)]
 
+
+GoogleOperation = Literal[
+    "auto_contrast",
+    "equalize",
+    "invert",
+    "rotate",
+    "posterize",
+    "solarize",
+    "saturation",
+    "contrast",
+    "brightness",
+    "sharpness",
+    "shear_x",
+    "shear_y",
+    "translate_x",
+    "translate_y",
+    "cutout",
+    "solarize_add",
+]
 
 Number = TypeVar("Number", int, float)
 
@@ -41,6 +61,19 @@ class RandomResizedCrop(Group):
     """Range of the crop's share of the image's area."""
     ratio: Range[PositiveFloat] = (3 / 4, 4 / 3)
     """Range of the crop's width / height."""
+    form: Literal["torchvision", "pycls", "tensorflow"] = "torchvision"
+    """How it is drawn. torchvision: aspect log-uniform; pycls: uniform, and upside down half the time; tensorflow: uniform, and then
+    the height, as tf.image.sample_distorted_bounding_box; they differ too in what is taken where ten draws fail."""
+    min_object_covered: Annotated[float, Field(ge=0, le=1)] | None = None
+    """form tensorflow's least share of the area, beside scale's; 0.1 if not given."""
+
+    @model_validator(mode="after")
+    def _only_what_the_form_knows(self):
+        if self.min_object_covered is not None and self.form != "tensorflow":
+            raise ValueError(
+                f"min_object_covered: belongs to form tensorflow and does nothing in form {self.form}; leave it out"
+            )
+        return self
 
 
 class ColorJitter(Group):
@@ -57,32 +90,50 @@ class ColorJitter(Group):
 
 
 class RandAugment(Group):
-    """A few operations drawn at random for each image (arXiv:1909.13719), in timm's or torchvision's parameterisation."""
+    """A few operations drawn at random for each image (arXiv:1909.13719), in one of the parameterisations in use."""
 
-    form: Literal["timm", "torchvision"] = "timm"
-    """timm: strengths 0-10 from a normal distribution, filled with the mean's colour; torchvision: 31 fixed strengths."""
+    form: Literal["timm", "torchvision", "google", "garden"] = "timm"
+    """timm: strengths 0-10 from a normal distribution, filled with the mean's colour; torchvision: 31 fixed strengths, filled with
+    black; google: big_vision's and automl's, filled with grey; garden: TensorFlow Model Garden's, which may also choose nothing."""
     count: Operations = 2
     """Operations for each image."""
     magnitude: Annotated[float, Field(ge=0, le=30)] = 9.0
-    """Strength: 0 to 10 for timm, 0 to 30 for torchvision."""
+    """Strength: 0 to 10 for timm, 0 to 30 for torchvision, google and garden, of which 10 is google's and garden's full one."""
     deviation: NonNegativeFloat = 0.0
     """timm's mstd: standard deviation of the strength; from 100 on the strength is uniform from 0 to the magnitude."""
     increasing: bool = False
     """timm's inc: every operation grows stronger with its strength."""
-    probability: Probability = 0.5
-    """timm's p: how often an operation acts."""
+    probability: Probability | None = None
+    """timm's p and garden's prob_to_apply: how often an operation acts; 0.5 and 1 if not given."""
+    exclude: tuple[GoogleOperation, ...] = ()
+    """garden's exclude_ops: operations that are not chosen."""
+    translate: NonNegativeFloat | None = None
+    """google's and garden's pixels of a shift at strength 10; 100 if not given."""
+    cutout: NonNegativeFloat | None = None
+    """google's and garden's half side of a cut-out square at strength 10, in pixels; 40 if not given."""
 
     @model_validator(mode="after")
     def _only_what_the_form_knows(self):
         if self.form == "timm" and self.magnitude > 10:
             raise ValueError(f"magnitude = {self.magnitude:g}: form timm knows 0 to 10; form torchvision goes to 30")
-        if self.form == "torchvision":
-            if self.magnitude % 1:
-                raise ValueError(f"magnitude = {self.magnitude:g}: form torchvision knows whole numbers only")
-            for name in ("deviation", "increasing", "probability"):
-                if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f"{name}: belongs to form timm and does nothing in form torchvision; leave it out")
+        if self.form == "torchvision" and self.magnitude % 1:
+            raise ValueError(f"magnitude = {self.magnitude:g}: form torchvision knows whole numbers only")
+        for name, forms in _FORMS_THAT_KNOW.items():
+            if self.form not in forms and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name}: belongs to form {' and '.join(forms)} and does nothing in form {self.form}; leave it out"
+                )
         return self
+
+
+_FORMS_THAT_KNOW = {
+    "deviation": ("timm",),
+    "increasing": ("timm",),
+    "probability": ("timm", "garden"),
+    "exclude": ("garden",),
+    "translate": ("google", "garden"),
+    "cutout": ("google", "garden"),
+}
 
 
 class AugMix(Group):
@@ -165,6 +216,12 @@ class KerasCVLayer(Group):
         return dict(self.model_extra or {})
 
 
+def _policy(value: object) -> object:
+    """true and false, which the setting was before there was a second policy."""
+    named = {"true": "imagenet", "false": None}
+    return named.get(str(value).lower(), value)
+
+
 class AugmentSettings(Group):
     """Operations on training images, in the order in which they act."""
 
@@ -184,8 +241,9 @@ class AugmentSettings(Group):
     """RandAugment; also in timm's words, such as rand-m9-n2-mstd0.5-inc1."""
     trivial_augment: bool = False
     """TrivialAugment-wide (arXiv:2103.10158): one operation of any strength for each image."""
-    auto_augment: bool = False
-    """AutoAugment's policy for ImageNet (arXiv:1805.09501): one of 25 pairs of operations for each image."""
+    auto_augment: Annotated[Literal["imagenet", "v0"] | None, BeforeValidator(_policy)] = None
+    """AutoAugment (arXiv:1805.09501), one of 25 pairs of operations for each image: imagenet, the paper's policy as torchvision
+    has it, also by the word true; v0, Google's of its EfficientNets."""
     augmix: AugMix | None = None
     """AugMix: blends with chains of operations."""
     grid_mask: GridMask | None = None

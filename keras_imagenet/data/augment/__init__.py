@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from keras_cv.layers import BaseImageAugmentationLayer
 
+    from keras_imagenet.data.augment import operations
     from keras_imagenet.preset import Preset
     from keras_imagenet.settings.augment import AugmentSettings, RandAugment
 
@@ -70,18 +71,21 @@ def _steps(settings: AugmentSettings, preset: Preset) -> dict:
 
 
 def _policies(settings: AugmentSettings, preset: Preset) -> dict:
-    from keras_imagenet.data.augment import policies
+    from keras_imagenet.data.augment import google_policies, policies
     from keras_imagenet.data.augment.augmix import augmix
     from keras_imagenet.data.augment.auto_augment import auto_augment
     from keras_imagenet.data.augment.grid_mask import grid_mask
 
     black, policy = (0,) * preset.channels, {}
+    sampling = _sampling(preset)
     if settings.rand_augment is not None:
         policy["rand_augment"] = _rand_augment(settings.rand_augment, preset)
     if settings.trivial_augment:
-        policy["trivial_augment"] = partial(policies.trivial_augment_wide, fill=black)
-    if settings.auto_augment:
-        policy["auto_augment"] = partial(auto_augment, fill=black)
+        policy["trivial_augment"] = partial(policies.trivial_augment_wide, fill=black, sampling=sampling)
+    if settings.auto_augment == "imagenet":
+        policy["auto_augment"] = partial(auto_augment, fill=black, sampling=sampling)
+    if settings.auto_augment == "v0":
+        policy["auto_augment"] = google_policies.auto_augment_v0
     if settings.augmix is not None:
         policy["augmix"] = partial(augmix, fill=black, **settings.augmix.model_dump(exclude={"consistency"}))
     if settings.grid_mask is not None:
@@ -93,20 +97,35 @@ def _mean_colour(preset: Preset) -> tuple[int, ...]:
     return tuple(round(255 * mean) for mean in preset.mean)
 
 
-def _rand_augment(settings: RandAugment, preset: Preset) -> Callable:
-    from keras_imagenet.data.augment import policies
+def _sampling(preset: Preset) -> operations.Sampling:
+    """torchvision and timm give their policies the crop's interpolation."""
+    return "bicubic" if preset.kernel == "bicubic" else "bilinear"
 
+
+def _rand_augment(settings: RandAugment, preset: Preset) -> Callable:
+    from keras_imagenet.data.augment import google_policies, policies
+
+    if settings.form in ("google", "garden"):
+        given = settings.model_dump(include={"count", "magnitude", "exclude", "translate", "cutout"}, exclude_none=True)
+        probability = 1.0 if settings.probability is None else settings.probability
+        or_nothing = settings.form == "garden"
+        return partial(google_policies.rand_augment_google, **given, probability=probability, or_nothing=or_nothing)
     if settings.form == "torchvision":
         black = (0,) * preset.channels
         return partial(
-            policies.rand_augment_torchvision, fill=black, count=settings.count, magnitude=int(settings.magnitude)
+            policies.rand_augment_torchvision,
+            fill=black,
+            sampling=_sampling(preset),
+            count=settings.count,
+            magnitude=int(settings.magnitude),
         )
     return partial(
         policies.rand_augment_timm,
         fill=_mean_colour(preset),
+        sampling=_sampling(preset),
         count=settings.count,
         magnitude=settings.magnitude,
         deviation=settings.deviation,
         increasing=settings.increasing,
-        probability=settings.probability,
+        probability=0.5 if settings.probability is None else settings.probability,
     )

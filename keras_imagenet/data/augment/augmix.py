@@ -37,7 +37,7 @@ def augmix(
         return blend(pixels, varied, weights)
 
     draws = augmix_draws(seeds, len(choices), severity, width, depth)
-    return changed(images, act, augmix_weights(seeds, width, alpha), *draws)
+    return changed(images, act, augmix_weights(seeds, width, alpha), *draws[:3])
 
 
 @tf.autograph.experimental.do_not_convert

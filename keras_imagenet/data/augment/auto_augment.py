@@ -38,25 +38,29 @@ SUB_POLICIES = (
 STRENGTHS = 10
 
 
-def auto_augment(images: tf.Tensor, seeds: tf.Tensor, fill: operations.Fill) -> tf.Tensor:
+def auto_augment(
+    images: tf.Tensor, seeds: tf.Tensor, fill: operations.Fill, sampling: operations.Sampling = "bilinear"
+) -> tf.Tensor:
     """One of 25 pairs of operations, drawn evenly, on images uint8 [n, h, w, c]; seeds int32 [n, 2].
 
     Each of the pair acts with its own probability and the pair's strength; signed operations go either way with
-    probability 1/2. What has no pixels takes the fill's colour; sampling is bilinear.
+    probability 1/2. What has no pixels takes the fill's colour.
     """
     choices = auto_augment_choices(images.shape[1:3])
-    return policies.apply(images, choices, auto_augment_draws(seeds, choices), fill)
+    return policies.apply(images, choices, pair_draws(seeds, choices, SUB_POLICIES, STRENGTHS - 1), fill, sampling)
 
 
-def auto_augment_draws(seeds: tf.Tensor, choices: list[policies.Choice]) -> policies.Draws:
-    """A pair of the choices for each of seeds int32 [n, 2]."""
+def pair_draws(
+    seeds: tf.Tensor, choices: list[policies.Choice], pairs: Sequence[tuple[str, str]], strongest: int
+) -> policies.Draws:
+    """A pair of the choices for each of seeds int32 [n, 2]; strongest: the strength whose level is 1."""
     names = [choice.name for choice in choices]
-    steps = [[word.split() for word in pair] for pair in SUB_POLICIES]
+    steps = [[word.split() for word in pair] for pair in pairs]
     index = tf.constant([[names.index(name) for name, _, _ in pair] for pair in steps])
     chance = tf.constant([[float(number) for _, number, _ in pair] for pair in steps])
-    level = tf.constant([[int(number) / (STRENGTHS - 1) for _, _, number in pair] for pair in steps], tf.float32)
+    level = tf.constant([[int(number) / strongest for _, _, number in pair] for pair in steps], tf.float32)
     draws = uniform(seeds, 5)
-    pair = tf.cast(draws[:, 0] * len(SUB_POLICIES), tf.int32)
+    pair = tf.cast(draws[:, 0] * len(pairs), tf.int32)
     acting = tf.where(draws[:, 1:3] < tf.gather(chance, pair), tf.gather(index, pair), len(choices))
     return policies.Draws(acting, tf.gather(level, pair), policies.signs(draws[:, 3:]))
 

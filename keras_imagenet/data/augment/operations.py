@@ -5,34 +5,43 @@ Each takes an image uint8 [h, w, 1 or 3] and one number, its argument:
     identity, auto_contrast, equalize, invert   nothing
     posterize                                   how many of the highest bits stay, 0 to 8
     solarize                                    from which value on values are inverted, 0 to 256
-    solarize_add                                what is added to values below 128, 0 to 128
+    solarize_add                                what is added to values below 128
     brightness, contrast, saturation, sharpness the image's share in a blend with black, its mean grey, its grey and its
                                                 smoothed self; 1 leaves it as it is
+    contrast_with_count                         the same with a grey of pixels / 256, up to 255, as Google's policies have it
     hue                                         by how many turns of the colour circle, in -0.5..0.5
+    cutout                                      half the side of a square about a place, which takes the fill's colour
     shear_x, shear_y                            the shift to the left or upwards for each pixel further down or to the right
     translate_x, translate_y                    the shift to the left or upwards in pixels
     rotate                                      degrees, counter-clockwise about the centre
 
-Blends are float32 and maps float64, both in Pillow's order and cut off, as it does. All stands in one file, because what
-Numba keeps on disk is renewed when the file that the outermost function stands in changes.
+Blends are float32 and maps float64, both in Pillow's order and cut off, as it does; maps sample the nearest pixel, bilinear or,
+with Pillow's coefficient of -1, bicubic. All stands in one file, because what Numba keeps on disk is renewed when the file
+that the outermost function stands in changes.
 """
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from keras_imagenet.data.machine_code import aligned, compiled
 
 Fill = tuple[int, ...]
+Sampling = Literal["nearest", "bilinear", "bicubic"]
 
 NAMES = (
     *("identity", "auto_contrast", "equalize", "invert", "posterize", "solarize", "solarize_add", "brightness"),
     *("contrast", "saturation", "sharpness", "hue", "shear_x", "shear_y", "translate_x", "translate_y", "rotate"),
+    *("cutout", "contrast_with_count"),
 )
 NUMBERS = {name: number for number, name in enumerate(NAMES)}
 _IDENTITY, _AUTO_CONTRAST, _EQUALIZE, _INVERT, _POSTERIZE, _SOLARIZE, _SOLARIZE_ADD, _BRIGHTNESS = range(8)
 _CONTRAST, _SATURATION, _SHARPNESS, _HUE, _SHEAR_X, _SHEAR_Y, _TRANSLATE_X, _TRANSLATE_Y, _ROTATE = range(8, 17)
+_CUTOUT, _CONTRAST_WITH_COUNT = range(17, 19)
+_SAMPLINGS = {"nearest": 0, "bilinear": 1, "bicubic": 2}
+_NEAREST, _BILINEAR, _BICUBIC = range(3)
 
 _RED, _GREEN, _BLUE = np.float32(19_595), np.float32(38_470), np.float32(7_471)  # of 65,536: ITU-R 601 as Pillow has it
 _ZERO, _SIX, _MOST = np.float32(0), np.float32(6), np.float32(255)
@@ -40,7 +49,14 @@ _ZERO, _SIX, _MOST = np.float32(0), np.float32(6), np.float32(255)
 _1, _2, _3 = np.uint64(1), np.uint64(2), np.uint64(3)
 
 
-def operate(images: np.ndarray, operations: np.ndarray, arguments: np.ndarray, fill: Sequence[int]) -> np.ndarray:
+def operate(
+    images: np.ndarray,
+    operations: np.ndarray,
+    arguments: np.ndarray,
+    fill: Sequence[int],
+    sampling: Sampling = "bilinear",
+    places: np.ndarray | None = None,
+) -> np.ndarray:
     """Images after operations, one after the other.
 
     Args:
@@ -48,23 +64,32 @@ def operate(images: np.ndarray, operations: np.ndarray, arguments: np.ndarray, f
         operations: int64 [n m, k], numbers of operations: m rows for each image, which make m results of it.
         arguments: float64 [n m, k].
         fill: the colour of what has no pixels, 1 or 3 numbers.
+        sampling: how maps sample: shears, translations, rotations.
+        places: [n m, k, 2], where each operation that has one takes place, down and across in 0..1; None for the corner.
 
     Returns:
         uint8 [n m, h, w, 1 or 3].
     """
     results = aligned((len(operations), *images.shape[1:]))
-    _operate_each(images, operations, arguments, np.array(fill, np.uint8), results)
+    places = np.zeros((*operations.shape, 2)) if places is None else places.astype(np.float64)
+    _operate_each(images, operations, arguments, places, np.array(fill, np.uint8), _SAMPLINGS[sampling], results)
     return results
 
 
 @compiled
 def _operate_each(
-    images: np.ndarray, operations: np.ndarray, arguments: np.ndarray, fill: np.ndarray, results: np.ndarray
+    images: np.ndarray,
+    operations: np.ndarray,
+    arguments: np.ndarray,
+    places: np.ndarray,
+    fill: np.ndarray,
+    sampling: int,
+    results: np.ndarray,
 ) -> None:
     between = np.empty(images.shape[1:], np.uint8)
     for row in range(len(results)):
         image = images[row * len(images) // len(results)]
-        _chain(image, operations[row], arguments[row], fill, between, results[row])
+        _chain(image, operations[row], arguments[row], places[row], fill, sampling, between, results[row])
 
 
 @compiled
@@ -72,7 +97,9 @@ def _chain(
     image: np.ndarray,
     operations: np.ndarray,
     arguments: np.ndarray,
+    places: np.ndarray,
     fill: np.ndarray,
+    sampling: int,
     between: np.ndarray,
     result: np.ndarray,
 ) -> None:
@@ -87,13 +114,23 @@ def _chain(
         if operations[step] != _IDENTITY:
             left -= 1
             target = between if left % 2 else result
-            _operate(source, operations[step], arguments[step], fill, target)
+            _operate(source, operations[step], arguments[step], places[step], fill, sampling, target)
             source = target
 
 
 @compiled
-def _operate(source: np.ndarray, operation: int, argument: float, fill: np.ndarray, target: np.ndarray) -> None:
+def _operate(
+    source: np.ndarray,
+    operation: int,
+    argument: float,
+    place: np.ndarray,
+    fill: np.ndarray,
+    sampling: int,
+    target: np.ndarray,
+) -> None:
     height, width, channels = source.shape
+    # TensorFlow's maps, which sample the nearest pixel, go by pixels' corners.
+    corner = -0.5 * argument if sampling == _NEAREST else 0.0
     values, results, share = source.reshape(-1), target.reshape(-1), np.float32(argument)
     if channels == 1 and operation in (_SATURATION, _HUE):
         _copy(values, results)
@@ -104,15 +141,17 @@ def _operate(source: np.ndarray, operation: int, argument: float, fill: np.ndarr
     elif operation == _SHARPNESS:
         _sharpen(values, height, channels, share, results)
     elif operation == _SHEAR_X:
-        _transform(source, (1.0, argument, 0.0, 0.0, 1.0, 0.0), fill, target)
+        _transform(source, (1.0, argument, corner, 0.0, 1.0, 0.0), fill, sampling, target)
     elif operation == _SHEAR_Y:
-        _transform(source, (1.0, 0.0, 0.0, argument, 1.0, 0.0), fill, target)
+        _transform(source, (1.0, 0.0, 0.0, argument, 1.0, corner), fill, sampling, target)
     elif operation == _TRANSLATE_X:
-        _transform(source, (1.0, 0.0, argument, 0.0, 1.0, 0.0), fill, target)
+        _transform(source, (1.0, 0.0, argument, 0.0, 1.0, 0.0), fill, sampling, target)
     elif operation == _TRANSLATE_Y:
-        _transform(source, (1.0, 0.0, 0.0, 0.0, 1.0, argument), fill, target)
+        _transform(source, (1.0, 0.0, 0.0, 0.0, 1.0, argument), fill, sampling, target)
     elif operation == _ROTATE:
-        _transform(source, _turn(argument, height, width), fill, target)
+        _transform(source, _turn(argument, height, width), fill, sampling, target)
+    elif operation == _CUTOUT:
+        _cut_out(source, int(argument), place, fill, target)
     else:
         tables = np.empty((channels, 256), np.uint8)
         if operation in (_AUTO_CONTRAST, _EQUALIZE):
@@ -124,6 +163,8 @@ def _operate(source: np.ndarray, operation: int, argument: float, fill: np.ndarr
                     _stretched(counts[channel], tables[channel])
         else:
             mean = _mean_grey(values, channels) if operation == _CONTRAST else 0
+            if operation == _CONTRAST_WITH_COUNT:
+                mean = min(height * width // 256, 255)
             for channel in range(channels):
                 _change(operation, argument, mean, tables[channel])
         _look_up(values, channels, tables, results)
@@ -167,8 +208,8 @@ def _change(operation: int, argument: float, mean: int, table: np.ndarray) -> No
         elif operation == _SOLARIZE:
             table[value] = value if value < argument else 255 - value
         elif operation == _SOLARIZE_ADD:
-            table[value] = value + int(argument) if value < 128 else value
-        else:  # brightness and contrast
+            table[value] = min(value + int(argument), 255) if value < 128 else value
+        else:  # brightness and both contrasts
             table[value] = _cut(grey + share * (np.float32(value) - grey))
 
 
@@ -303,13 +344,20 @@ def _turn(degrees: float, height: int, width: int) -> tuple[float, float, float,
 
 @compiled
 def _transform(
-    source: np.ndarray, mapping: tuple[float, float, float, float, float, float], fill: np.ndarray, target: np.ndarray
+    source: np.ndarray,
+    mapping: tuple[float, float, float, float, float, float],
+    fill: np.ndarray,
+    sampling: int,
+    target: np.ndarray,
 ) -> None:
-    """Image.transform, bilinear: (x, y), a pixel's centre, takes its value from (a x + b y + c, d x + e y + f).
+    """Image.transform: (x, y), a pixel's centre, takes its value from (a x + b y + c, d x + e y + f).
 
     Sources beyond the outer centres have the edge's value, outside the image the fill's.
     """
     height, width, channels = source.shape
+    if sampling != _BILINEAR:
+        _sample_each(source, mapping, fill, sampling, target)
+        return
     # Pixels are four values wide here, so that they become vectors.
     pixels, line = np.zeros(4 * height * width, np.uint8), np.empty(4 * width, np.uint8)
     _respace(source.reshape(-1), channels, pixels, 4)
@@ -395,3 +443,66 @@ def _blended(pixels: np.ndarray, corner: int, right: int, below: int, across: fl
     corner += below
     far = pixels[corner] + (np.float64(pixels[corner + right]) - pixels[corner]) * across
     return np.uint8(np.int32(near + (far - near) * down))
+
+
+@compiled
+def _sample_each(
+    source: np.ndarray,
+    mapping: tuple[float, float, float, float, float, float],
+    fill: np.ndarray,
+    sampling: int,
+    target: np.ndarray,
+) -> None:
+    """_transform by the nearest pixel, or bicubic."""
+    a, b, c, d, e, f = mapping
+    height, width, channels = source.shape
+    for row in range(height):
+        for column in range(width):
+            x, y = column + 0.5, row + 0.5
+            source_x, source_y = a * x + b * y + c, d * x + e * y + f
+            inside = (source_x >= 0.0) & (source_x < width) & (source_y >= 0.0) & (source_y < height)
+            for channel in range(channels):
+                if not inside:
+                    target[row, column, channel] = fill[channel]
+                elif sampling == _NEAREST:
+                    target[row, column, channel] = source[int(source_y), int(source_x), channel]
+                else:
+                    target[row, column, channel] = _bicubic(source[:, :, channel], source_x - 0.5, source_y - 0.5)
+
+
+@compiled
+def _bicubic(values: np.ndarray, x: float, y: float) -> np.uint8:
+    """Between 4 x 4 pixels: columns beyond the edge have its value, rows beyond it what the row before them gave."""
+    height, width = values.shape
+    left, top = math.floor(x) - 1, math.floor(y) - 1
+    across, down = x - math.floor(x), y - math.floor(y)
+    sums = np.empty(4)
+    for row in range(4):
+        if row > 0 and not 0 <= top + row < height:
+            sums[row] = sums[row - 1]
+            continue
+        line = values[min(max(top + row, 0), height - 1)]
+        taps = np.empty(4)
+        for column in range(4):
+            taps[column] = line[min(max(left + column, 0), width - 1)]
+        sums[row] = _cubic(taps, across)
+    return np.uint8(np.int32(min(max(_cubic(sums, down), 0.0), 255.0)))
+
+
+@compiled
+def _cubic(taps: np.ndarray, share: float) -> float:
+    """Pillow's cubic through the second of four values, in its order."""
+    second, third = -taps[0] + taps[2], 2 * (taps[0] - taps[1]) + taps[2] - taps[3]
+    fourth = -taps[0] + taps[1] - taps[2] + taps[3]
+    return taps[1] + share * (second + share * (third + share * fourth))
+
+
+@compiled
+def _cut_out(source: np.ndarray, half: int, place: np.ndarray, fill: np.ndarray, target: np.ndarray) -> None:
+    height, width, channels = source.shape
+    _copy(source.reshape(-1), target.reshape(-1))
+    middle_y, middle_x = int(place[0] * height), int(place[1] * width)
+    for row in range(max(middle_y - half, 0), min(middle_y + half, height)):
+        for column in range(max(middle_x - half, 0), min(middle_x + half, width)):
+            for channel in range(channels):
+                target[row, column, channel] = fill[channel]

@@ -115,7 +115,9 @@ def seeds(count: int) -> tf.Tensor:
 def test_auto_augment_draws_pairs_evenly_and_operations_by_their_probabilities():
     choices = auto_augment.auto_augment_choices((24, 24))
     names = [*(choice.name for choice in choices), None]
-    index, level, sign = (drawn.numpy() for drawn in auto_augment.auto_augment_draws(seeds(5000), choices))
+    index, level, sign = (
+        drawn.numpy() for drawn in auto_augment.pair_draws(seeds(5000), choices, auto_augment.SUB_POLICIES, 9)[:3]
+    )
     for step in range(2):
         counts = Counter(names[number] for number in index[:, step])
         expected = Counter()
