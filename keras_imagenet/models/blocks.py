@@ -16,6 +16,7 @@ from keras_imagenet.errors import SettingsError
 
 V = TypeVar("V")
 Padding = Literal["symmetric", "same"]
+DropRates = Literal["linear", "linear_below", "uniform"]
 Options = Mapping[str, Any]
 Pixels = int | Callable[[Any], int]
 """A number of pixels, or a function from the variant to it."""
@@ -185,9 +186,16 @@ def stochastic_depth(x: KerasTensor, rate: float, *, name: str) -> KerasTensor:
     return keras.layers.Dropout(rate, noise_shape=(None, *[1] * (len(x.shape) - 1)), name=name)(x)
 
 
-def linear_rates(final: float, count: int) -> list[float]:
-    """Drop rates of `count` blocks, rising linearly from 0 for the first to `final` for the last."""
-    return [final * index / max(count - 1, 1) for index in range(count)]
+def drop_rates(final: float, count: int, form: DropRates = "linear") -> list[float]:
+    """Drop rates of `count` blocks.
+
+    linear: rising from 0 for the first to `final` for the last, as in ConvNeXt, Swin and DeiT. linear_below: in the same steps as
+    if one more block had `final`, as in Google's and timm's EfficientNets. uniform: `final` for every block, as in DeiT-III.
+    """
+    if form == "uniform":
+        return [final] * count
+    steps = count if form == "linear_below" else max(count - 1, 1)
+    return [final * index / steps for index in range(count)]
 
 
 def classifier(x: KerasTensor, classes: int, *, dropout: float = 0.0, head_bias: float = 0.0) -> KerasTensor:

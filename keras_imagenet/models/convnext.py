@@ -33,14 +33,19 @@ WEIGHTS = {"class_name": "TruncatedNormal", "config": {"mean": 0.0, "stddev": 0.
 
 
 def features(
-    images: KerasTensor, network: ConvNeXt, *, stochastic_depth: float | None = None, layer_scale: float = 1e-6
+    images: KerasTensor,
+    network: ConvNeXt,
+    *,
+    stochastic_depth: float | None = None,
+    stochastic_depth_form: blocks.DropRates = "linear",
+    layer_scale: float = 1e-6,
 ) -> KerasTensor:
     """Normalised means of the last stage's maps [batch, width].
 
     layer_scale: what the factors on residual branches start at.
     """
     final = network.stochastic_depth if stochastic_depth is None else stochastic_depth
-    rates = iter(blocks.linear_rates(final, sum(network.depths)))
+    rates = iter(blocks.drop_rates(final, sum(network.depths), stochastic_depth_form))
 
     ones = ones_of(images)
     x = _patches(images, network.widths[0], 4, name="stem")

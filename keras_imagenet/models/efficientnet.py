@@ -60,6 +60,7 @@ def features(
     network: EfficientNet,
     *,
     stochastic_depth: float = 0.2,
+    stochastic_depth_form: blocks.DropRates = "linear_below",
     batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "same",
 ) -> KerasTensor:
@@ -70,7 +71,7 @@ def features(
     activation = "relu6" if network.lite else "silu"
     convolve = partial(blocks.conv_norm, norm={**NORM, **(batch_norm or {})}, padding=padding)
     depths = _depths(network)
-    rates = iter(blocks.linear_rates(stochastic_depth, sum(depths)))
+    rates = iter(blocks.drop_rates(stochastic_depth, sum(depths), stochastic_depth_form))
     ends_width = 1.0 if network.lite else network.width
 
     x = convolve(images, round_filters(32 * ends_width), 3, 2, activation=activation, name="stem")

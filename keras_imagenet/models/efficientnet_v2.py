@@ -93,13 +93,14 @@ def features(
     network: EfficientNetV2,
     *,
     stochastic_depth: float = 0.2,
+    stochastic_depth_form: blocks.DropRates = "linear_below",
     batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "same",
 ) -> KerasTensor:
     """Maps of the head's convolution. torchvision's weights want padding symmetric."""
     convolve = partial(blocks.conv_norm, norm={**NORM, **(batch_norm or {})}, padding=padding)
     depths = [math.ceil(stage.depth * network.depth) for stage in network.stages]
-    rates = iter(blocks.linear_rates(stochastic_depth, sum(depths)))
+    rates = iter(blocks.drop_rates(stochastic_depth, sum(depths), stochastic_depth_form))
 
     x = convolve(images, _filters(network.stem, network), 3, 2, activation="silu", name="stem")
     for number, (stage, depth) in enumerate(zip(network.stages, depths, strict=True), start=1):

@@ -31,7 +31,13 @@ EPSILON = 1e-6
 WEIGHTS = {"class_name": "GlorotUniform", "config": {}}
 
 
-def features(images: KerasTensor, network: MLPMixer, *, stochastic_depth: float = 0.0) -> KerasTensor:
+def features(
+    images: KerasTensor,
+    network: MLPMixer,
+    *,
+    stochastic_depth: float = 0.0,
+    stochastic_depth_form: blocks.DropRates = "linear",
+) -> KerasTensor:
     """Means of the last block's tokens [batch, width].
 
     Weights belong to one number of patches: those of one input size do not fit another.
@@ -41,7 +47,7 @@ def features(images: KerasTensor, network: MLPMixer, *, stochastic_depth: float 
         images
     )
     x = keras.layers.Reshape((x.shape[1] * x.shape[2], network.width), name="tokens")(x)
-    for block, rate in enumerate(blocks.linear_rates(stochastic_depth, network.depth), start=1):
+    for block, rate in enumerate(blocks.drop_rates(stochastic_depth, network.depth, stochastic_depth_form), start=1):
         x = _block(x, network, rate, name=f"block{block}")
     x = _norm(x, name="norm")
     return keras.layers.GlobalAveragePooling1D(name="pool", dtype="float32")(x)

@@ -40,12 +40,15 @@ def features(
     network: MobileNetV2,
     *,
     stochastic_depth: float = 0.0,
+    stochastic_depth_form: blocks.DropRates = "linear_below",
     batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "symmetric",
 ) -> KerasTensor:
     """Maps of the head's convolution. keras.applications' weights want padding same and epsilon 1e-3."""
     convolve = partial(blocks.conv_norm, norm={**blocks.TORCH_NORM, **(batch_norm or {})}, padding=padding)
-    rates = iter(blocks.linear_rates(stochastic_depth, sum(depth for *_, depth, _ in network.stages)))
+    rates = iter(
+        blocks.drop_rates(stochastic_depth, sum(depth for *_, depth, _ in network.stages), stochastic_depth_form)
+    )
 
     x = convolve(images, network.stem, 3, 2, activation="relu6", name="stem")
     for stage, (expansion, filters, depth, strides) in enumerate(network.stages, start=1):

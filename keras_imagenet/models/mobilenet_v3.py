@@ -70,12 +70,13 @@ def features(
     network: MobileNetV3,
     *,
     stochastic_depth: float = 0.0,
+    stochastic_depth_form: blocks.DropRates = "linear_below",
     batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "symmetric",
 ) -> KerasTensor:
     """The layer after pooling [batch, head]. keras.applications' weights want padding same."""
     convolve = partial(blocks.conv_norm, norm={**NORM, **(batch_norm or {})}, padding=padding)
-    rates = iter(blocks.linear_rates(stochastic_depth, sum(map(len, network.stages))))
+    rates = iter(blocks.drop_rates(stochastic_depth, sum(map(len, network.stages)), stochastic_depth_form))
 
     x = convolve(images, network.stem, 3, 2, activation=SWISH, name="stem")
     for stage, rows in enumerate(network.stages, start=1):

@@ -108,12 +108,13 @@ def features(
     network: MobileNetV4,
     *,
     stochastic_depth: float = 0.0,
+    stochastic_depth_form: blocks.DropRates = "linear_below",
     batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "symmetric",
 ) -> KerasTensor:
     """The layer after pooling [batch, head]."""
     convolve = partial(blocks.conv_norm, norm={**blocks.TORCH_NORM, **(batch_norm or {})}, padding=padding)
-    rates = iter(blocks.linear_rates(stochastic_depth, sum(map(len, network.stages))))
+    rates = iter(blocks.drop_rates(stochastic_depth, sum(map(len, network.stages)), stochastic_depth_form))
 
     x = convolve(images, network.stem, 3, 2, activation="relu", name="stem")
     for stage, rows in enumerate(network.stages, start=1):

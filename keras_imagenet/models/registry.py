@@ -14,7 +14,7 @@ prescribes itself (a dropout rate, an epsilon) stands in the variant, and the op
 variant's own. An option of one name means the same everywhere:
 - dropout: rate before the last layer; AlexNet and VGG have it between hidden layers, too;
 - head_bias: what the last biases start at (blocks.logits);
-- stochastic_depth: drop rate of the last block, rising linearly from 0 at the first;
+- stochastic_depth, stochastic_depth_form: drop rates of residual blocks (blocks.drop_rates);
 - batch_norm: momentum, epsilon and synchronized, over the family's own values;
 - padding: how a convolution with a stride pads (blocks.convolution).
 

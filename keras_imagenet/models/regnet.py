@@ -53,13 +53,14 @@ def features(
     network: RegNet,
     *,
     stochastic_depth: float = 0.0,
+    stochastic_depth_form: blocks.DropRates = "linear",
     zero_last_norm: bool = False,
     batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "symmetric",
 ) -> KerasTensor:
     """Maps of the last stage. zero_last_norm: each block starts as the identity."""
     convolve = partial(blocks.conv_norm, norm={**blocks.TORCH_NORM, **(batch_norm or {})}, padding=padding)
-    rates = iter(blocks.linear_rates(stochastic_depth, network.depth))
+    rates = iter(blocks.drop_rates(stochastic_depth, network.depth, stochastic_depth_form))
 
     x = convolve(images, network.stem, 3, 2, activation="relu", name="stem")
     for stage, (width, group_width, depth) in enumerate(_stages(network), start=1):

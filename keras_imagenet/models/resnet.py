@@ -83,6 +83,7 @@ def features(
     network: ResNet,
     *,
     stochastic_depth: float = 0.0,
+    stochastic_depth_form: blocks.DropRates = "linear",
     squeeze_excite: int | None = None,
     zero_last_norm: bool = False,
     batch_norm: blocks.Options | None = None,
@@ -98,7 +99,7 @@ def features(
     reduction = network.squeeze_excite if squeeze_excite is None else squeeze_excite
     norm = {**network.norm, **(batch_norm or {})}
     convolve = partial(blocks.conv_norm, norm=norm, use_bias=network.use_bias, padding=padding, blurred=blur_pool)
-    rates = iter(blocks.linear_rates(stochastic_depth, sum(network.depths)))
+    rates = iter(blocks.drop_rates(stochastic_depth, sum(network.depths), stochastic_depth_form))
 
     x = _stem(images, network, convolve, padding, blur_pool)
     for stage, depth in enumerate(network.depths, start=1):

@@ -57,12 +57,13 @@ def features(
     network: ResNetV2,
     *,
     stochastic_depth: float = 0.0,
+    stochastic_depth_form: blocks.DropRates = "linear",
     batch_norm: blocks.Options | None = None,
     padding: blocks.Padding = "symmetric",
 ) -> KerasTensor:
     """Maps of the last stage, after a norm and ReLU."""
     norm = {**network.norm, **(batch_norm or {})}
-    rates = iter(blocks.linear_rates(stochastic_depth, sum(network.depths)))
+    rates = iter(blocks.drop_rates(stochastic_depth, sum(network.depths), stochastic_depth_form))
 
     x = _stem(images, network, padding)
     for stage, depth in enumerate(network.depths, start=1):

@@ -35,14 +35,20 @@ MASKED = -100.0
 WEIGHTS = {"class_name": "TruncatedNormal", "config": {"mean": 0.0, "stddev": 0.02}}
 
 
-def features(images: KerasTensor, network: Swin, *, stochastic_depth: float | None = None) -> KerasTensor:
+def features(
+    images: KerasTensor,
+    network: Swin,
+    *,
+    stochastic_depth: float | None = None,
+    stochastic_depth_form: blocks.DropRates = "linear",
+) -> KerasTensor:
     """Maps of the last stage, after a norm.
 
     Where windows do not fit a map, it is filled up with zeros after the norm and then shifted, as in torchvision (timm
     shifts first; at the published sizes windows fit).
     """
     final = network.stochastic_depth if stochastic_depth is None else stochastic_depth
-    rates = iter(blocks.linear_rates(final, sum(network.depths)))
+    rates = iter(blocks.drop_rates(final, sum(network.depths), stochastic_depth_form))
 
     one = keras.ops.max(parameters.ones(images), axis=0, keepdims=True)  # [1, 1]: what holds for all images
     x = keras.layers.Conv2D(

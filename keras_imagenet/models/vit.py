@@ -49,7 +49,12 @@ POSITIONS = {"class_name": "TruncatedNormal", "config": {"mean": 0.0, "stddev": 
 
 
 def features(
-    images: KerasTensor, network: ViT, *, stochastic_depth: float = 0.0, layer_scale: float | None = None
+    images: KerasTensor,
+    network: ViT,
+    *,
+    stochastic_depth: float = 0.0,
+    stochastic_depth_form: blocks.DropRates = "linear",
+    layer_scale: float | None = None,
 ) -> list[KerasTensor]:
     """A feature [batch, width] for each head: one or, distilled, two.
 
@@ -62,7 +67,7 @@ def features(
     )(images)
     tokens = ("class_token", "distillation_token") if network.distilled else ("class_token",)
     x = _with_sine_positions(x) if network.plain else _with_learned_positions(x, ones, tokens)
-    for block, rate in enumerate(blocks.linear_rates(stochastic_depth, network.depth), start=1):
+    for block, rate in enumerate(blocks.drop_rates(stochastic_depth, network.depth, stochastic_depth_form), start=1):
         x = _block(x, ones, network, layer_scale, rate, name=f"block{block}")
     x = _norm(x, name="norm")
     if network.plain:

@@ -37,7 +37,10 @@ class ModelSettings(Group):
     dropout: Rate | None = None
     """Dropout rate before the classifier; the family's own default if not given."""
     stochastic_depth: Rate | None = None
-    """Drop rate of the last residual block, rising linearly from the first's 0; the family's own if not given."""
+    """Drop rate of residual blocks, each example's own, by stochastic_depth_form; the family's own if not given."""
+    stochastic_depth_form: Literal["linear", "linear_below", "uniform"] | None = None
+    """linear: rising from the first block's 0 to the last's full rate; linear_below: one step short of it, i / N; uniform: the same
+    for all. linear_below for EfficientNets and MobileNets, else linear, if not given."""
     layer_scale: PositiveFloat | None = None
     """What the factors on residual branches start at; the family's own if not given."""
     squeeze_excite: NonNegativeInt | None = None

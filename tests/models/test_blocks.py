@@ -61,9 +61,26 @@ def test_stochastic_depth_drops_whole_examples_and_scales_the_kept():
     np.testing.assert_array_equal(run(x, lambda t: blocks.stochastic_depth(t, 0.25, name="drop")), x)
 
 
-def test_drop_rates_rise_linearly_from_zero():
-    np.testing.assert_allclose(blocks.linear_rates(0.3, 4), [0, 0.1, 0.2, 0.3])
-    assert blocks.linear_rates(0.3, 1) == [0.0]
+def test_drop_rates_rise_to_the_last_block_or_short_of_it_or_are_the_same():
+    """i / (N - 1) in ConvNeXt, Swin and DeiT; i / N in EfficientNets; DeiT-III's everywhere."""
+    np.testing.assert_allclose(blocks.drop_rates(0.3, 4), [0, 0.1, 0.2, 0.3])
+    np.testing.assert_allclose(blocks.drop_rates(0.4, 4, "linear_below"), [0, 0.1, 0.2, 0.3])
+    assert blocks.drop_rates(0.3, 3, "uniform") == [0.3] * 3
+    assert blocks.drop_rates(0.3, 1) == [0.0]
+
+
+@pytest.mark.parametrize(("name", "last"), [("efficientnet_b0", 0.2 * 15 / 16), ("convnext_tiny", 0.1)])
+def test_a_family_has_its_papers_drop_rates(name, last):
+    rates = [layer.rate for layer in registered(name).layers if layer.name.endswith("_drop")]
+    assert rates[-1] == pytest.approx(last)
+    same = [
+        layer.rate for layer in registered(name, stochastic_depth_form="uniform").layers if layer.name.endswith("_drop")
+    ]
+    assert len(set(same)) == 1
+
+
+def registered(name: str, **options) -> keras.Model:
+    return registry.build(name, input_shape=(64, 64, 3), classes=10, **options)
 
 
 def test_squeeze_excite_weighs_channels_by_a_gate_of_their_means():
