@@ -39,9 +39,12 @@ class Batches:
     def __post_init__(self) -> None:
         if self.replicas % self.workers:
             raise SettingsError(f"runtime.workers: {self.workers} cannot have as many of {self.replicas} replicas each")
-        for count, name in ((self.replicas, "the number of replicas"), (self.repeats, "train.repeats")):
-            if self.size % count:
-                raise SettingsError(f"train.batch_size = {self.size}: must be divisible by {name} ({count})")
+        if self.size % self.replicas:
+            raise SettingsError(
+                f"train.batch_size = {self.size}: must be divisible by the number of replicas ({self.replicas})"
+            )
+        if self.repeats > self.size:
+            raise SettingsError(f"train.repeats = {self.repeats}: is more than train.batch_size ({self.size})")
         if self.rows % self.accumulate:
             raise SettingsError(
                 f"train.accumulate = {self.accumulate}: must divide each replica's {self.rows} examples"
@@ -50,10 +53,10 @@ class Batches:
             self._check_mixing()
 
     def _check_mixing(self) -> None:
-        if self.repeats > 1 and self.different < MIXED_TOGETHER:
+        least = MIXED_TOGETHER + (self.size % self.repeats > 0)
+        if self.repeats > 1 and self.different < least:
             raise SettingsError(
-                f"train.repeats: leaves a batch {self.different} different examples; "
-                f"augment.mixing needs {MIXED_TOGETHER} or more"
+                f"train.repeats: leaves a batch {self.different} different examples; augment.mixing needs {least} or more"
             )
         if self.rows % MIXED_TOGETHER:
             raise SettingsError(
@@ -78,7 +81,7 @@ class Batches:
 
     @property
     def different(self) -> int:
-        """Different draws in a batch."""
+        """Draws that a batch has room for, as often as each comes."""
         return self.size // self.repeats
 
     def steps(self, epochs: float | Fraction, n: int) -> int:

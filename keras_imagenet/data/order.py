@@ -2,7 +2,7 @@
 
 Position p = 0, 1, 2, ... counts examples over the whole run; epoch e of n examples is positions [e n, (e + 1) n).
 Global batch b is positions [b B, (b + 1) B): batches run over epoch borders and no example is dropped.
-What stands at a position is a draw; with repeats, a batch holds B / repeats draws, each of them so many times.
+What stands at a position is a draw; with repeats, each draw stands at so many positions, of one batch or of two.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def training_plan(
     """What replica `replica` of `replicas` gets of global batch `step`; shuffled anew each pass, where no draw is given.
 
     The slices of all replicas, in their order, are the global batch, which does not depend on their number.
-    batch_size is divisible by replicas and by repeats, which data/batches.py checks. Constant time in step and n.
+    batch_size is divisible by replicas, which data/batches.py checks. Constant time in step and n.
     """
     positions = _slice(step, batch_size, replica, replicas)
     draws, repetitions = repeated(positions, batch_size, repeats)
@@ -70,15 +70,22 @@ def evaluation_plan(step: int, batch_size: int, n: int, run_seed: int = 0, repli
 def repeated(positions: np.ndarray, batch_size: int, repeats: int) -> tuple[np.ndarray, np.ndarray]:
     """Which draw stands at each position, and for which time from 0, int64 [k] each: repeated augmentation.
 
-    As Hoffer et al. (arXiv:1901.09335) and MultiGrain (arXiv:1902.05509) have it, a batch holds
-    batch_size / repeats examples, each `repeats` times; an epoch is n positions still. First all of a batch's draws stand
-    once, then all again moved on by one place: so replicas see few repetitions of their own, and where a batch has 8 draws
-    or more, none is among 8 consecutive positions with itself as the partner to be mixed with, and partners change.
+    As Hoffer et al. (arXiv:1901.09335) and MultiGrain (arXiv:1902.05509) have it, every draw comes `repeats` times; an epoch is n
+    positions still. Draw d has the places [repeats d, repeats (d + 1)) of a row of all draws; batch b holds the places [b B,
+    (b + 1) B), so where repeats do not divide B, a draw's last times come in the next batch, as in DeiT's sampler. Within a
+    batch first times stand first, then second ones, moved on by one place, and so on: replicas see few repetitions of their
+    own, and where a batch has 9 draws or more, or 8 that come as often each, no 8 consecutive positions hold one draw twice.
     """
     steps, rows = np.divmod(np.asarray(positions, np.int64), batch_size)
-    different = batch_size // repeats
-    repetitions, places = np.divmod(rows, different)
-    return steps * different + (places + repetitions) % different, repetitions
+    times = np.arange(repeats)
+    # Of the places of each batch, [k, repeats]: the draws that come there for the first time, for the second, ...
+    first = -((times - (steps * batch_size)[:, None]) // repeats)
+    counts = -((times - ((steps + 1) * batch_size)[:, None]) // repeats) - first
+    ends = np.cumsum(counts, axis=1)
+    repetitions = (rows[:, None] >= ends).sum(axis=1)
+    own = np.arange(len(rows)), repetitions
+    places = rows - (ends - counts)[own]
+    return first[own] + (places + repetitions) % counts[own], repetitions
 
 
 def examples(draws: np.ndarray, n: int, run_seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -171,7 +171,7 @@ class TrainSettings(Group):
     accumulate: BatchSize = 1
     """Micro-batches that each replica's share of a batch goes through the network in: less memory, the same gradients."""
     repeats: BatchSize = 1
-    """How often each drawn example stands in its batch, augmented anew each time (arXiv:1901.09335); an epoch stays as long."""
+    """How often each drawn example comes, augmented anew each time (arXiv:1901.09335); an epoch stays as long."""
     balance: Share = 0.0
     """0 draws examples equally often, 1 classes, 0.5 by square roots: a class's share goes by count ** (1 - balance) (arXiv:1910.09217)."""
     evaluation_batch_size: BatchSize | None = None

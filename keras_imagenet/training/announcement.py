@@ -26,7 +26,8 @@ def announcement(run: Run) -> list[str]:
     device_names = ", ".join(device.name.rpartition("/device:")[2] for device in devices)
     validation = f"{len(run.validation.labels):,} to validate on" if run.validation else "none to validate on"
     repeats = settings.train.repeats
-    repeated = f", {batches.different} different ones {repeats} times each" if repeats > 1 else ""
+    about = "about " if batches.size % repeats else ""
+    repeated = f", {about}{batches.different} different ones {repeats} times each" if repeats > 1 else ""
     parts = f" in {batches.accumulate} parts of {batches.micro_rows}" if batches.accumulate > 1 else ""
     return [
         f"data: {settings.data.source.name}, {n:,} examples to train on, {validation}, {len(run.training.classes):,} classes",

@@ -114,6 +114,22 @@ def test_no_repetition_is_mixed_with_itself(repeats, different, step):
     assert (groups != groups[:, ::-1]).all()
 
 
+@settings(max_examples=100, deadline=None)
+@given(repeats=st.integers(2, 9), size=st.integers(90, 500), step=st.integers(0, 10))
+def test_repeats_need_not_divide_the_batch(repeats, size, step):
+    """DeiT's 3 of 1,024: over batches every draw comes three times, each with its own number, and never twice among 8."""
+    positions = step * size * repeats + np.arange(size * repeats)
+    draws, repetitions = order.repeated(positions, size, repeats)
+    pairs = set(zip(draws.tolist(), repetitions.tolist(), strict=True))
+    assert pairs == {(draw, time) for draw in range(step * size, (step + 1) * size) for time in range(repeats)}
+    for batch in draws.reshape(repeats, size):
+        groups = batch[: size // 8 * 8].reshape(-1, 8)
+        assert all(len(set(group.tolist())) == 8 for group in groups)
+        assert np.ptp(batch) <= size // repeats + 1
+    half = order.repeated(positions[size // 2 : size + 7], size, repeats)
+    np.testing.assert_array_equal(half, (draws[size // 2 : size + 7], repetitions[size // 2 : size + 7]))
+
+
 def test_repetitions_are_mixed_with_other_partners():
     draws, _ = order.repeated(np.arange(3 * 64), 3 * 64, 3)
     groups = draws.reshape(-1, 8)

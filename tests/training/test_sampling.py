@@ -35,7 +35,7 @@ def test_a_batch_shows_each_digit_several_times_turned_otherwise() -> None:
 @pytest.mark.parametrize(
     ("overrides", "wanted"),
     [
-        ({"train.repeats": "3"}, r"train.batch_size = 64: must be divisible by train.repeats \(3\)"),
+        ({"train.repeats": "65"}, r"train.repeats = 65: is more than train.batch_size \(64\)"),
         (
             {"train.repeats": "16", "augment.mixing": "{mixup: 0.2}"},
             "train.repeats: leaves a batch 4 different examples; augment.mixing needs 8 or more",
