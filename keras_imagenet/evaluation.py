@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.data.images.normalise import normalise
+from keras_imagenet.data.images.logits import logits_of
 from keras_imagenet.data.pipeline import evaluation_stream
 from keras_imagenet.data.sources import Source
 from keras_imagenet.preset import Preset
@@ -74,7 +74,8 @@ def evaluator(
 
     def count(batch: Batch) -> None:
         variables = [*source.trainable_variables, *source.non_trainable_variables]
-        logits = compute([tf.convert_to_tensor(v.value) for v in variables], normalise(batch["images"], preset))
+        values = [tf.convert_to_tensor(v.value) for v in variables]
+        logits = logits_of(lambda images: compute(values, images), batch["images"], preset)
         labels, weights, answers = batch["labels"], batch["weights"], batch.get("answers")
         parts = [logits] if present is None else [logits, tf.where(present, logits, tf.float32.min)]
         counted = tf.stack([count_correct(labels, part, weights, answers) for part in parts])

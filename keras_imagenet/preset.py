@@ -23,8 +23,10 @@ class Preset(BaseModel):
     """Everything that turns a decoded image into the network's input.
 
     size: (height, width) in pixels, in training. evaluation_size: where evaluation, prediction and serving have another.
-    channels: 1 or 3. fit: crop, pad or squash. crop_fraction: share of the resized short side that a centre crop keeps.
-    kernel, antialias: the resampling. mean, std: one number a channel, on the scale 0-1: input = (pixel / 255 - mean) / std.
+    channels: 1 or 3. fit: crop, centre, pad or squash. crop_fraction: share of the resized short side that a centre crop keeps,
+    or of the short side with fit=centre. kernel, antialias: the resampling. evaluation_kernel: where evaluation, prediction
+    and serving have another. flip_average: whether those average the logits of an image and its mirror image. mean, std:
+    one number a channel, on the scale 0-1: input = (pixel / 255 - mean) / std.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,10 +34,12 @@ class Preset(BaseModel):
     size: tuple[PositiveInt, PositiveInt] = (224, 224)
     evaluation_size: tuple[PositiveInt, PositiveInt] | None = None
     channels: Literal[1, 3] = 3
-    fit: Literal["crop", "pad", "squash"] = "crop"
+    fit: Literal["crop", "centre", "pad", "squash"] = "crop"
     crop_fraction: float = 0.875
     kernel: Literal["area", "bilinear", "bicubic"] = "area"
+    evaluation_kernel: Literal["area", "bilinear", "bicubic"] | None = None
     antialias: bool = True
+    flip_average: bool = False
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
 
@@ -46,8 +50,9 @@ class Preset(BaseModel):
 
     @property
     def evaluation(self) -> Preset:
-        """The preset with evaluation's size as the size: what acts everywhere but in training."""
-        return self.model_copy(update={"size": self.evaluation_size or self.size, "evaluation_size": None})
+        """The preset with evaluation's size and kernel as its own: what acts everywhere but in training."""
+        own = {"size": self.evaluation_size or self.size, "kernel": self.evaluation_kernel or self.kernel}
+        return self.model_copy(update={**own, "evaluation_size": None, "evaluation_kernel": None})
 
 
 def read(file: Path) -> Preset:

@@ -80,6 +80,7 @@ def variation(settings: AugmentSettings, preset: Preset) -> Callable[[Sequence[t
     images: uint8 [n, height, width, channels].
     """
     crop = settings.random_resized_crop
+    drawing = {} if crop is None else crop.model_dump(exclude_none=True)
     # Mirrored while it is resampled, an image takes no time for it.
     mirrors = crop is not None and settings.flip == "horizontal" and not settings.pad_crop
     layers = augment.build(settings.model_copy(update={"flip": "none"}) if mirrors else settings, preset)
@@ -87,7 +88,7 @@ def variation(settings: AugmentSettings, preset: Preset) -> Callable[[Sequence[t
     def augmented(read: Sequence[tf.Tensor], rows: Example) -> Example:
         if crop is not None:
             mirrored = flip.mirrored(fold(rows["seeds"], "flip")) if mirrors else None
-            pixels = images.random_resized_crops(read, rows["seeds"], preset, crop.scale, crop.ratio, mirrored)
+            pixels = images.random_resized_crops(read, rows["seeds"], preset, mirrored=mirrored, **drawing)
         else:
             pixels = images.evaluation_crops(read, preset)
         group = {"images": pixels, **rows}

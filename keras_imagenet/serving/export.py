@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from keras_imagenet import files
 from keras_imagenet.data import images
-from keras_imagenet.data.images.normalise import normalise
+from keras_imagenet.data.images.logits import logits_of
 from keras_imagenet.errors import DataError, KerasImagenetError, SettingsError
 from keras_imagenet.preset import Preset
 
@@ -63,7 +64,7 @@ class ServedClassifier(tf.Module):
         rows = tf.shape(pixels)[0]
         # TensorFlow's fused convolutions fail on no images, where a server asks so.
         pixels = tf.pad(pixels, [[0, tf.cast(rows == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
-        logits = self._network(normalise(pixels, self._preset), training=False)[:rows]
+        logits = logits_of(partial(self._network, training=False), pixels, self._preset)[:rows]
         k = min(5, logits.shape[-1])
         probabilities, labels = tf.math.top_k(tf.nn.softmax(logits), k)
         return {"classes": tf.gather(self.class_names, labels), "probabilities": probabilities, "labels": labels}
@@ -108,7 +109,7 @@ def _difference(network: keras.Model, preset: Preset, classes: Sequence[str], sa
     waves = np.sin(np.linspace(0, 9, height)[:, None, None] + np.linspace(0, 7, width)[None, :, None] + np.arange(3))
     encoded = tf.io.encode_jpeg(np.uint8(127.5 + 120 * waves)).numpy()
     crops = images.evaluation_crops([tf.constant(encoded)], preset)
-    ours = tf.nn.softmax(network(normalise(crops, preset), training=False)).numpy()[0]
+    ours = tf.nn.softmax(logits_of(partial(network, training=False), crops, preset)).numpy()[0]
     answer = _asked(saved_model, encoded)
     theirs = np.array(answer["probabilities"])
     # By label, and by rank: a model that answers with others' probabilities, or leaves the largest out, differs too.

@@ -1,6 +1,7 @@
 """What is on images: the evaluation's own preprocessing, then the network."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from keras_imagenet import files
 from keras_imagenet.data import images
-from keras_imagenet.data.images.normalise import normalise
+from keras_imagenet.data.images.logits import logits_of
 from keras_imagenet.preset import Preset
 
 BATCH = 32
@@ -42,7 +43,7 @@ def probabilities(network: keras.Model, preset: Preset, encoded: Sequence[bytes]
     Raises tf.errors.InvalidArgumentError for one that cannot be decoded.
     """
     crops = images.evaluation_crops([tf.constant(content) for content in encoded], preset)
-    return tf.nn.softmax(network(normalise(crops, preset), training=False)).numpy()
+    return tf.nn.softmax(logits_of(partial(network, training=False), crops, preset)).numpy()
 
 
 def lines(answer: dict[str, Any]) -> list[str]:

@@ -116,15 +116,21 @@ class DataSettings(Group):
     """Height and width in evaluation, prediction and serving, for networks whose weights fit any size. size if not given."""
     channels: Annotated[Literal[1, 3] | None, BeforeValidator(_number)] = None
     """1 for greyscale, 3 for RGB. 3 if not given."""
-    fit: Literal["crop", "pad", "squash"] | None = None
-    """How evaluation makes an image fit: cut the centre, add borders, or change its aspect. crop if not given."""
+    fit: Literal["crop", "centre", "pad", "squash"] | None = None
+    """How evaluation makes an image fit: resize and cut the centre, cut the centre and resize it (TensorFlow's recipes, FFCV), add
+    borders, or change its aspect. crop if not given."""
     crop_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
-    """For fit=crop: the centre crop's share of the resized short side; 0.875 resizes to 256 for a crop of 224. 0.875 if not given."""
+    """For fit=crop: the centre crop's share of the resized short side; 0.875 resizes to 256 for a crop of 224. For fit=centre: its
+    share of the short side. 0.875 if not given."""
     kernel: Literal["area", "bilinear", "bicubic"] | None = None
     """Resampling kernel; area averages when shrinking (a JPEG's colours as they are stored) and is bilinear when enlarging.
     area if not given."""
+    evaluation_kernel: Literal["area", "bilinear", "bicubic"] | None = None
+    """Resampling kernel in evaluation, prediction and serving. kernel if not given."""
     antialias: bool | None = None
     """Whether bilinear and bicubic widen their support when shrinking, as PIL does. true if not given."""
+    flip_average: bool | None = None
+    """Whether evaluation, prediction and serving average the logits of an image and its mirror image. false if not given."""
     mean: tuple[float, ...] | None = None
     """Mean of each channel on the scale 0-1, subtracted. ImageNet's for RGB and 0.5 for greyscale if not given."""
     std: tuple[Annotated[float, Field(gt=0)], ...] | None = None

@@ -17,7 +17,8 @@ from keras_imagenet.data.images import (
     random_resized_crops,
     servable_evaluation_crop,
 )
-from keras_imagenet.data.images.crops import random_boxes
+from keras_imagenet.data.images.boxes import random_boxes
+from keras_imagenet.data.images.logits import logits_of
 from keras_imagenet.preset import Preset
 
 KERNELS = {"area": Image.BOX, "bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC}
@@ -132,7 +133,7 @@ def test_evaluation_crop_is_pillows_resize_and_centre_crop(kernel, size):
 def test_a_saved_model_computes_the_same_pixels(kernel, antialias, size):
     """Compiled loops and TensorFlow's operations: equal to the bit, for each way to fit, JPEGs, turned ones, and pixels."""
     kinds = (encoded(photo()), with_orientation(photo(), 6), encoded(photo(), "PNG"), np.asarray(photo(40, 300)))
-    for fit in ("crop", "pad", "squash"):
+    for fit in ("crop", "centre", "pad", "squash"):
         preset = Preset(size=size, kernel=kernel, antialias=antialias, fit=fit)
         for image in kinds:
             served = servable_evaluation_crop(image, preset)
@@ -173,6 +174,35 @@ def test_area_is_the_mean_of_what_a_pixel_covers():
     ours = evaluation_crop(image, Preset(size=(10, 20), fit="squash"))
     expected = image.reshape(10, 4, 20, 3, 3).mean((1, 3))
     np.testing.assert_allclose(ours, expected, atol=0.5 + 1e-3)
+
+
+@pytest.mark.parametrize("side", [(150, 200), (151, 200)])
+def test_centre_is_cut_before_it_is_resized(side):
+    """FFCV's and TensorFlow's rule: int(0.875 * the short side) pixels of the middle, alone, to the size."""
+    image = photo().crop((0, 0, side[1], side[0]))
+    cut = int(0.875 * side[0])
+    top, left = (side[0] - cut + 1) // 2, (side[1] - cut + 1) // 2
+    wanted = image.crop((left, top, left + cut, top + cut)).resize((64, 64), Image.BICUBIC)
+    ours = evaluation_crop(np.asarray(image), Preset(size=(64, 64), fit="centre", kernel="bicubic"))
+    np.testing.assert_array_equal(ours, np.asarray(wanted))
+
+
+def test_evaluation_may_have_a_kernel_of_its_own():
+    preset = Preset(size=(40, 40), kernel="bilinear", antialias=False, evaluation_kernel="area")
+    ours = evaluation_crop(np.asarray(photo()), preset.evaluation)
+    np.testing.assert_array_equal(ours, evaluation_crop(np.asarray(photo()), Preset(size=(40, 40), kernel="area")))
+    assert (ours != evaluation_crop(np.asarray(photo()), preset)).numpy().any()
+
+
+def test_logits_of_an_image_and_its_mirror_image_are_averaged():
+    pixels = tf.constant(np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3))
+    plain = Preset(size=(2, 2), mean=(0.0,) * 3, std=(1 / 255,) * 3)
+    network = tf.keras.Sequential([tf.keras.Input((2, 2, 3)), tf.keras.layers.Flatten(), tf.keras.layers.Dense(4)])
+    one, other = (network(tf.cast(images, tf.float32)) for images in (pixels, pixels[:, :, ::-1]))
+    np.testing.assert_allclose(logits_of(network, pixels, plain), one, rtol=1e-5)
+    averaged = logits_of(network, pixels, plain.model_copy(update={"flip_average": True}))
+    np.testing.assert_allclose(averaged, (one + other) / 2, rtol=1e-5)
+    assert np.abs(one - other).max() > 0.1
 
 
 def test_pad_shows_the_whole_image_between_borders_of_the_mean():

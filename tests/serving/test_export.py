@@ -45,6 +45,7 @@ def photo_run(command, tmp_path_factory) -> Path:
     )
     words += ("--data.size", "32", "--data.channels", "3", "--data.crop_fraction", "0.875", "--train.epochs", "4")
     words += ("--train.batch_size", "8", "--train.evaluation_batch_size", "8", "--runtime.run_folder", folder / "run")
+    words += ("--data.flip_average", "true", "--data.evaluation_kernel", "bilinear")
     done = command("fit", *words)
     assert done.returncode == 0, done.stderr
     return folder / "run"

@@ -1,20 +1,19 @@
 """Which part of an image the network sees, and that part alone decoded and resampled."""
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import tensorflow as tf
 
+from keras_imagenet.data.images.boxes import Form, centre_boxes, random_boxes
 from keras_imagenet.data.images.compiled_resample import resample_each
 from keras_imagenet.data.images.declared import MAXIMUM_PIXELS
 from keras_imagenet.data.images.resample import margin, resample
 from keras_imagenet.data.images.seen import Seen, decoded_pixels, divisors, look_at, pixels_of
 from keras_imagenet.data.images.tracing import traced_once
-from keras_imagenet.data.seeds import fold, uniform
+from keras_imagenet.data.seeds import fold
 from keras_imagenet.preset import Preset
 
-_ATTEMPTS = 10
 _TOGETHER = 2**24
 """Pixels that are decoded before the first image is cut, at most, 50 MB of RGB: a group that has more is taken one image after
 the other, so that no memory holds many large ones."""
@@ -28,8 +27,8 @@ def evaluation_crops(images: Sequence[tf.Tensor], preset: Preset) -> tf.Tensor:
     """What evaluation, prediction and the SavedModel see of images.
 
     fit=crop resizes until the short side is size / crop_fraction and cuts the centre, as torchvision's Resize and
-    CenterCrop do; fit=pad resizes until the image fits and adds borders of the mean's colour; fit=squash ignores the
-    aspect.
+    CenterCrop do; fit=centre cuts that share of the short side first and resizes it, as TensorFlow's recipes and FFCV do;
+    fit=pad resizes until the image fits and adds borders of the mean's colour; fit=squash ignores the aspect.
 
     Args:
         images: n string scalars of encoded bytes, or n images uint8 [h, w, c].
@@ -61,19 +60,21 @@ def random_resized_crops(
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     mirrored: tf.Tensor | None = None,
+    *,
+    form: Form = "torchvision",
+    min_object_covered: float = 0.1,
 ) -> tf.Tensor:
-    """A random part of each image, resized (arXiv:1409.4842 section 6, with torchvision's way of drawing).
-
-    The area's share is uniform in `scale`, the aspect log-uniform in `ratio`; of ten draws the first that lies within
-    the image counts, else the largest centre crop whose aspect is allowed.
+    """A random part of each image (boxes.random_boxes), resized.
 
     Args:
         images: n string scalars of encoded bytes, or n images uint8 [h, w, c].
         seeds: int32 [n, 2], the examples' seeds.
-        preset: size, channels, kernel and antialias.
+        preset: size, channels, kernel and antialias; crop_fraction for form=tensorflow.
         scale: range of the crop's share of the image's area.
         ratio: range of width / height.
         mirrored: bool [n], whose results are to be mirrored left to right, which costs nothing here; None for nobody's.
+        form: who draws so.
+        min_object_covered: form=tensorflow's least share of the area.
 
     Returns:
         uint8 [n, height, width, channels].
@@ -82,29 +83,17 @@ def random_resized_crops(
         tf.errors.InvalidArgumentError: the part cannot be decoded.
     """
     seen = look_at([tf.convert_to_tensor(image) for image in images])
-    windows = random_boxes(seen.sizes, fold(seeds, "random_resized_crop"), scale, ratio)
+    windows = random_boxes(
+        seen.sizes,
+        fold(seeds, "random_resized_crop"),
+        scale,
+        ratio,
+        form,
+        min_object_covered=min_object_covered,
+        shape=preset.size,
+        crop_fraction=preset.crop_fraction,
+    )
     return _cut(seen, windows, tf.cast(windows, tf.float64), preset, resample_each, mirrored)
-
-
-def random_boxes(
-    sizes: tf.Tensor, seeds: tf.Tensor, scale: tuple[float, float], ratio: tuple[float, float]
-) -> tf.Tensor:
-    """The boxes of random_resized_crops: int32 [n, 4] (top, left, height, width) in images of sizes int32 [n, 2]."""
-    wholes = tf.cast(sizes, tf.float32)
-    draws = uniform(seeds, 2 * _ATTEMPTS + 2)
-    shares = scale[0] + (scale[1] - scale[0]) * draws[:, :_ATTEMPTS]
-    logarithms = math.log(ratio[0]), math.log(ratio[1])
-    aspects = tf.exp(logarithms[0] + (logarithms[1] - logarithms[0]) * draws[:, _ATTEMPTS:-2])
-    areas = shares * tf.reduce_prod(wholes, axis=1, keepdims=True)
-    extents = tf.round(tf.sqrt(tf.stack((areas / aspects, areas * aspects), axis=2)))  # [n, attempts, 2]
-    fits = tf.reduce_all((extents > 0) & (extents <= wholes[:, tf.newaxis]), axis=2)
-    centre = tf.clip_by_value(tf.round(wholes[:, ::-1] * [1 / ratio[0], ratio[1]]), 1.0, wholes)
-    found = tf.reduce_any(fits, axis=1, keepdims=True)
-    first = tf.gather(extents, tf.argmax(tf.cast(fits, tf.int32), axis=1), batch_dims=1)
-    chosen = tf.where(found, first, centre)
-    room = wholes - chosen
-    corner = tf.minimum(tf.floor(tf.where(found, draws[:, -2:] * (room + 1), room / 2)), room)
-    return tf.cast(tf.concat((corner, chosen), axis=1), tf.int32)
 
 
 def _evaluation_crops(images: list[tf.Tensor], preset: Preset, resampling: Resampling, max_pixels: int) -> tf.Tensor:
@@ -116,8 +105,8 @@ def _evaluation_crops(images: list[tf.Tensor], preset: Preset, resampling: Resam
         act = partial(_padded, preset=preset, resampling=resampling)
         return _within_memory(act, seen, wholes, tf.cast(wholes, tf.float64), tf.ones_like(seen.sizes[:, 0]))
     boxes = _evaluation_boxes(seen.sizes, preset)
-    # Where an image is resized and then cut, pixels around the box count too.
-    around = margin(boxes, preset.size, preset.kernel, preset.antialias)
+    # Where an image is resized and then cut, pixels around the box count too; where it is cut first, none do.
+    around = 0 if preset.fit == "centre" else margin(boxes, preset.size, preset.kernel, preset.antialias)
     start = tf.maximum(tf.cast(tf.floor(boxes[:, :2]), tf.int32) - around, 0)
     stop = tf.minimum(tf.cast(tf.math.ceil(boxes[:, :2] + boxes[:, 2:]), tf.int32) + around, seen.sizes)
     return _cut(seen, tf.concat((start, stop - start), axis=1), boxes, preset, resampling)
@@ -125,7 +114,7 @@ def _evaluation_crops(images: list[tf.Tensor], preset: Preset, resampling: Resam
 
 def _shown_as_it_is(image: tf.Tensor, preset: Preset) -> bool:
     """Whether the crop is known to be the whole image, of the size it has."""
-    uncut = preset.fit != "crop" or preset.crop_fraction == 1
+    uncut = preset.fit in ("pad", "squash") or preset.crop_fraction == 1
     return image.dtype != tf.string and uncut and tuple(image.shape[:2]) == tuple(preset.size)
 
 
@@ -134,8 +123,10 @@ def _evaluation_boxes(sizes: tf.Tensor, preset: Preset) -> tf.Tensor:
     wholes = tf.cast(sizes, tf.float64)
     if preset.fit == "squash":
         return tf.concat((tf.zeros_like(wholes), wholes), axis=1)
+    if preset.fit == "centre":
+        return tf.cast(centre_boxes(sizes, preset.size, preset.crop_fraction), tf.float64)
     # The resized image has whole numbers of pixels: one side is `short`, the other, rounded down, no less than that.
-    short = tf.constant([int(side / preset.crop_fraction) for side in preset.size])
+    short = tf.constant([int(side / preset.crop_fraction + 1e-6) for side in preset.size])
     resized = tf.maximum(tf.maximum(sizes * short[::-1] // sizes[:, ::-1], short), preset.size)
     corner = tf.round(tf.cast(resized - preset.size, tf.float64) / 2)
     per_pixel = wholes / tf.cast(resized, tf.float64)

@@ -1,5 +1,6 @@
 """What is drawn, counted: chi-squared tests over fixed seeds, each within four standard deviations of its mean."""
 
+import math
 from collections import Counter
 from itertools import combinations, permutations
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.stats import kstest
 
 from keras_imagenet.data.augment import augmix, color_jitter, erasing, operations, policies
-from keras_imagenet.data.images.crops import random_boxes
+from keras_imagenet.data.images.boxes import random_boxes
 from keras_imagenet.data.seeds import fold_in, uniform
 from keras_imagenet.settings.augment import RandomErasing
 
@@ -192,3 +194,50 @@ def test_as_many_rectangles_are_erased_as_are_drawn_evenly():
     pixels = (found == 0).sum(axis=(1, 2, 3))
     assert set(pixels[pixels != 784]) <= set(range(400, 801))
     assert_as_often([(pixels == 784).sum(), (pixels != 784).sum()], [400, 400])
+
+
+@pytest.mark.parametrize(("size", "scale", "covered"), [((375, 500), (0.08, 1.0), 0.1), ((90, 400), (0.05, 1.0), 0.0)])
+def test_crops_in_tensorflows_form_are_tensorflows(size, scale, covered):
+    """Against as many of tf.image.stateless_sample_distorted_bounding_box; what it gives up on is the centre crop here."""
+    count, box = 6000, tf.constant([[[0.0, 0.0, 1.0, 1.0]]])
+
+    def theirs(seed: tf.Tensor) -> tf.Tensor:
+        begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
+            (*size, 3), box, seed, covered, RATIO, scale, max_attempts=10
+        )
+        return tf.concat((begin[:2], extent[:2]), axis=0)
+
+    def ours(seed: tf.Tensor) -> tf.Tensor:
+        how = {"form": "tensorflow", "min_object_covered": covered}
+        return random_boxes(tf.constant([size]), seed[tf.newaxis], scale, RATIO, **how)[0]
+
+    wanted, found = (over_seeds(draw, count, tf.int32).astype(float) for draw in (theirs, ours))
+    whole, centre = (wanted[:, 2:] == size).all(axis=1), int(0.875 * min(size))
+    given_up = (found[:, 2:] == centre).all(axis=1)
+    assert given_up.mean() == pytest.approx(whole.mean(), abs=0.01)
+    for of in (
+        lambda box: box[:, 2] * box[:, 3] / math.prod(size),
+        lambda box: box[:, 3] / box[:, 2] / 2,
+        lambda box: (box[:, 0] + 0.5) / (size[0] - box[:, 2] + 1),
+        lambda box: (box[:, 1] + 0.5) / (size[1] - box[:, 3] + 1),
+    ):
+        assert_alike(*(np.histogram(of(rows), 10, (0, 1))[0] for rows in (wanted[~whole], found[~given_up])))
+    assert (found[:, :2] + found[:, 2:] <= size).all()
+
+
+def test_crops_in_pycls_form_have_uniform_aspects_half_of_them_upside_down():
+    """Of up to half a square every draw lies within it; where none can, a square of the short side is in the middle."""
+    found = over_seeds(
+        lambda seed: random_boxes(tf.constant([(9999, 9999)]), seed[tf.newaxis], (0.08, 0.5), RATIO, "pycls")[0],
+        4000,
+        tf.int32,
+    )
+    height, width = found[:, 2:].T.astype(float)
+    # Uniform in 3/4..4/3, or one over that: the density above 1 is that of half of each.
+    drawn = np.random.default_rng(0).uniform(*RATIO, 400_000)
+    wanted = np.concatenate((drawn, 1 / drawn))
+    edges = np.quantile(wanted, np.linspace(0, 1, 11))
+    assert_as_often(np.histogram(width / height, edges)[0], np.full(10, 400))
+    assert kstest(height * width / 9999**2, "uniform", (0.08, 0.42)).pvalue > 0.001
+    boxes = random_boxes(tf.constant([(40, 1000)]), tf.constant([(1, 2)]), (0.9, 1.0), RATIO, "pycls")
+    np.testing.assert_array_equal(boxes, [(0, 480, 40, 40)])
