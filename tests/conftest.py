@@ -1,9 +1,11 @@
 """What tests share: the folder of real data, where there is one."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -24,14 +26,32 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def command() -> Callable[..., subprocess.CompletedProcess]:
-    """Runs keras-imagenet as a user does, in a process of its own whose output is a pipe."""
+def command(tmp_path_factory) -> Iterator[Callable[..., subprocess.CompletedProcess]]:
+    """Runs keras-imagenet as a user does, in a process of its own whose output is no terminal.
+
+    It is a fork of one that has imported TensorFlow, where nothing is asked of the process itself (see forked.py).
+    """
+    words = [sys.executable, str(ROOT / "tests/forked.py")]
+    forks = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    written = tmp_path_factory.mktemp("output")
+    numbers = count()
 
     def run(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
-        words = [sys.executable, "-m", "keras_imagenet", *map(str, arguments)]
-        return subprocess.run(words, capture_output=True, text=True, timeout=300, **options)
+        arguments = [str(argument) for argument in arguments]
+        directory = options.pop("cwd", os.getcwd())
+        if options:
+            words = [sys.executable, "-m", "keras_imagenet", *arguments]
+            return subprocess.run(words, capture_output=True, text=True, timeout=300, cwd=directory, **options)
+        output, errors = (written / f"{next(numbers)}" for _ in range(2))
+        order = {"arguments": arguments, "directory": directory, "output": output, "errors": errors}
+        forks.stdin.write(json.dumps(order, default=str) + "\n")
+        forks.stdin.flush()
+        code = int(forks.stdout.readline())
+        return subprocess.CompletedProcess(arguments, code, output.read_text(), errors.read_text())
 
-    return run
+    yield run
+    forks.stdin.close()
+    forks.wait(timeout=60)
 
 
 @pytest.fixture(scope="session")

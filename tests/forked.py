@@ -1,0 +1,40 @@
+"""Runs keras-imagenet in forks of a process that has imported TensorFlow, which takes longer than most commands do.
+
+A line on standard input is a command, as JSON: arguments, directory, and the files for its output. Each runs in a process of
+its own, with nothing but the import behind it, and ends as any program does; its exit code is the line that comes back.
+"""
+
+import json
+import os
+import sys
+
+import keras  # noqa: F401  imported here, so that no command has to
+import tensorflow  # noqa: F401
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    for line in sys.stdin:
+        order = json.loads(line)
+        sys.stdout.flush()
+        process = os.fork()
+        if process == 0:
+            run(**order)
+        print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+
+
+def run(arguments: list[str], directory: str, output: str, errors: str) -> None:
+    """Be the command."""
+    os.chdir(directory)
+    for descriptor, path in ((0, os.devnull), (1, output), (2, errors)):
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        os.dup2(file, descriptor)
+        os.close(file)
+    sys.argv = ["keras-imagenet", *arguments]
+    from keras_imagenet.cli import main as command
+
+    sys.exit(command())
+
+
+if __name__ == "__main__":
+    main()
