@@ -7,6 +7,7 @@ from typing import Any
 from keras_imagenet.console import columns
 from keras_imagenet.errors import KerasImagenetError, SettingsError
 from keras_imagenet.run_folder import RunFolder
+from keras_imagenet.settings.data import SourceSettings
 
 COLUMNS = ("run", "model", "data", "epochs", "top1", "best_top1", "loss", "minutes", "state")
 
@@ -33,7 +34,7 @@ def _whole_row(run: RunFolder) -> dict[str, Any]:
     history, metrics = run.history, run.metrics or {}
     try:
         settings = run.settings
-        model, data = settings.model.name, settings.data.source.name
+        model, data = settings.model.name, _data(settings.data.source)
     except KerasImagenetError:
         model = data = None  # Written by another version: still a run, and its figures still count.
     best = metrics.get("best") or {}
@@ -48,6 +49,13 @@ def _whole_row(run: RunFolder) -> dict[str, Any]:
         "minutes": metrics["training_seconds"] / 60 if "training_seconds" in metrics else None,
         "state": "finished" if metrics else "not finished",
     }
+
+
+def _data(source: SourceSettings) -> str:
+    """The kind of source and what it is called, such as 'folder photos'."""
+    places = (getattr(source, place, None) for place in ("directory", "file"))
+    names = [source.dataset] if source.name == "tfds" else [Path(place).name for place in places if place]
+    return " ".join([source.name, *names])
 
 
 def _text(value: Any) -> str:

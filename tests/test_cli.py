@@ -361,6 +361,20 @@ def test_runs_compares_run_folders(digits_run: Path, capsys) -> None:
     assert capsys.readouterr().out.splitlines()[0].split()[:3] == ["run", "model", "data"]
 
 
+def test_runs_names_the_data(tmp_path: Path, capsys) -> None:
+    sources = {
+        "a": "{name: folder, directory: /data/photos}",
+        "b": "{name: csv, file: lists/birds.csv, directory: /data/photos}",
+        "c": "{name: tfds, dataset: 'imagenet_v2/matched-frequency'}",
+    }
+    for name, source in sources.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "settings.yaml").write_text(f"data: {{source: {source}}}\n")
+    assert main(["runs", str(tmp_path), "--json"]) == 0
+    found = [row["data"] for row in json.loads(capsys.readouterr().out)]
+    assert found == ["folder photos", "csv photos birds.csv", "tfds imagenet_v2/matched-frequency"]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"best": 3, "top1": 0.5}', '{"training_seconds": "long"}'])
 def test_one_damaged_run_does_not_hide_the_others(text: str, digits_run: Path, tmp_path: Path, capsys) -> None:
     for name in ("whole", "broken"):
