@@ -1,6 +1,7 @@
 """What is on images: the evaluation's own preprocessing, then the network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,15 @@ def predict(
 
     An answer: image, and predictions of label, class and probability, the most probable first.
     """
+    if len(image_files) <= BATCH:
+        with _without_graphs():
+            return _predict(network, preset, classes, image_files, top)
+    return _predict(network, preset, classes, image_files, top)
+
+
+def _predict(
+    network: keras.Model, preset: Preset, classes: Sequence[str], image_files: Sequence[Path], top: int
+) -> tuple[list[dict[str, Any]], list[tuple[Path, str]]]:
     answers: list[dict[str, Any]] = []
     faults: list[tuple[Path, str]] = []
     for first in range(0, len(image_files), BATCH):
@@ -35,6 +45,17 @@ def predict(
             shares = probabilities(network, preset, [content for _, content in readable])
             answers += [_answer(path, row, classes, top) for (path, _), row in zip(readable, shares, strict=True)]
     return answers, faults
+
+
+@contextmanager
+def _without_graphs() -> Iterator[None]:
+    """To trace the graphs that decode and cut takes as long as to do both for hundreds of images without."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def probabilities(network: keras.Model, preset: Preset, encoded: Sequence[bytes]) -> np.ndarray:
