@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -112,15 +113,19 @@ def evaluate(
     *,
     weights: str | None = None,
     config: str | None = None,
+    output: str | None = None,
     console: Console | None = None,
     debug: bool = False,
 ) -> dict[str, Any]:
     """Measure a run folder, or a network by name with weights, on a source's validation split, or on all of it.
 
     A run is measured on its own data unless overrides such as ("data.source.directory", "photos") say otherwise, in the
-    run's label order. Raises SettingsError or DataError.
+    run's label order. output: a folder for each answer, each class, confusions and mistakes, as tables and pictures.
+    Raises SettingsError or DataError.
     """
     console = console or Console.standard()
+    if output is not None:
+        _require_folder(Path(output))
     subject = _open_run(run_or_model, overrides) if Path(run_or_model).is_dir() else None
     subject = subject or _open_published(run_or_model, overrides, weights, config)
     settings, folder = subject.settings, subject.folder
@@ -130,6 +135,7 @@ def evaluate(
     splits = sources.open_source(source_settings)
     source = splits.validation or splits.train
     strategy = runtime.start(settings.runtime, folder.log_file if folder else None, debug=debug)
+    from keras_imagenet import report
     from keras_imagenet.evaluation import measure_source, present_classes
 
     stored = folder.preset if folder else None
@@ -141,19 +147,16 @@ def evaluate(
         network = _network(folder) if folder else _published(settings, preset, subject.origin, source)
     if network.input_shape[1:] != preset.input_shape:
         raise SettingsError(f"data.size: {run_or_model} takes images of {'x'.join(map(str, network.input_shape[1:]))}")
-    report: dict[str, str] = {}
-    metrics = measure_source(
+    metrics, answers, unreadable = measure_source(
         network,
         preset,
         source,
         strategy,
         batch_size=settings.train.evaluation_batch_size or settings.train.batch_size,
         threads=runtime.threads(settings.runtime),
-        report=report.setdefault,
+        report=lambda name, reason: console.say(f"left out: {name}: {reason}"),
         xla=runtime.compiled(settings, communicates=False).on,
     )
-    for name, reason in report.items():
-        console.say(f"left out: {name}: {reason}")
     if subject.origin and subject.origin.part:
         console.say(f"weights: {subject.origin.whence}")
     measured_on = (
@@ -161,14 +164,20 @@ def evaluate(
     )
     if source.answers is not None:
         measured_on += ", where any of an image's labels is right"
-    result = {**metrics.as_dict(), "unreadable": len(report), "measured_on": measured_on}
-    lines = [_reached(result)]
+    result = {**metrics.as_dict(), "unreadable": len(unreadable), "measured_on": measured_on}
+    classes = len(source.classes)
+    lines = [_reached(result, classes)]
     if (present := present_classes(source)) is not None:
         result["among_present"]["classes"] = int(present.sum())
         lines.append(_among_present(result["among_present"]))
+    lines += report.lines(source, answers)
     if source.answers is not None:
         result["left_out"] = source.skipped
         lines += [f"left out: {count:,} {reason}" for reason, count in source.skipped.items()]
+    if output is not None:
+        report.write(Path(output), source, preset, answers, unreadable)
+        result["report"] = output
+        lines.append(f"each answer, each class, confusions and mistakes: {output}")
     console.result(result, lines)
     return result
 
@@ -416,8 +425,9 @@ def _closing_lines(folder: RunFolder, metrics: dict[str, Any]) -> list[str]:
     best = metrics["best"]
     earlier = f" (best top-1 {best['top1']:.4f} after epoch {best['epoch']})" if best else ""
     return [
-        f"reached: {_reached(metrics)}{earlier}",
+        f"reached: {_reached(metrics, len(folder.classes.names))}{earlier}",
         f"run folder: {folder.path}",
+        f"report: {folder.report} (curves{', classes, confusions, mistakes' * (folder.report / 'classes.csv').exists()})",
         "try next:",
         f"  tensorboard --logdir {folder.tensorboard}",
         f"  keras-imagenet evaluate {folder.path}",
@@ -429,15 +439,29 @@ def _among_present(among: dict[str, Any]) -> str:
     """What a network reaches that may only answer classes that occur, where others do not."""
     return (
         f"if only the {among['classes']:,} classes that occur may be answered: top-1 {among['top1']:.4f}, "
-        f"top-5 {among['top5']:.4f}, loss {among['loss']:.4f}"
+        f"{_top5(among['top5'], among['classes'])}loss {among['loss']:.4f}"
     )
 
 
-def _reached(metrics: dict[str, Any]) -> str:
+def _reached(metrics: dict[str, Any], classes: int) -> str:
     unreadable = f", {metrics['unreadable']} unreadable left out" if metrics["unreadable"] else ""
     # metrics.json holds null for what is not finite.
     top1, top5, loss = (math.nan if metrics[name] is None else metrics[name] for name in ("top1", "top5", "loss"))
     return (
-        f"top-1 {top1:.4f}, top-5 {top5:.4f}, loss {loss:.4f} "
+        f"top-1 {top1:.4f}, {_top5(top5, classes)}loss {loss:.4f} "
         f"on {metrics.get('examples', 0):,} {metrics['measured_on']}{unreadable}"
     )
+
+
+def _top5(share: float, classes: int) -> str:
+    """Nothing where five classes are all there are."""
+    return f"top-5 {share:.4f}, " if classes > 5 else ""
+
+
+def _require_folder(path: Path) -> None:
+    """Make a folder, before anything is computed for it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise SettingsError(f"--output {path}: cannot be written: {error.strerror}") from error

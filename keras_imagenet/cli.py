@@ -103,6 +103,7 @@ def evaluate(parsed: argparse.Namespace, overrides: Overrides) -> None:
         overrides,
         weights=parsed.weights,
         config=parsed.config,
+        output=parsed.output,
         console=_console(parsed),
         debug=parsed.debug,
     )
@@ -274,6 +275,12 @@ def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         help="weights for a network given by name, as model.weights",
     )
     child.add_argument("--config", metavar="RECIPE", help="a recipe whose data a network given by name is measured on")
+    child.add_argument(
+        "--output",
+        type=os.path.expanduser,
+        metavar="FOLDER",
+        help="write predictions.csv, classes.csv, confusion.png and mistakes.png there",
+    )
 
     child = command("predict", predict, "say what is on images")
     child.add_argument("run_folder", type=os.path.expanduser, metavar="RUN", help="a run folder")

@@ -1,6 +1,6 @@
 """Metrics of a network on examples: sums over examples divided by their number, whatever the batches and replicas."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -44,6 +44,30 @@ class Metrics:
         return {**{name: value for name, value in asdict(self).items() if name != "among_present"}, **among}
 
 
+@dataclass(frozen=True)
+class Answers:
+    """A network's answer to each of n examples, in a source's order; what could not be read has the answer -1.
+
+    labels, answers: int32 [n]. right: bool [n]. probabilities, label_probabilities: float32 [n], of the answer and of the
+    label.
+    """
+
+    labels: np.ndarray
+    answers: np.ndarray
+    right: np.ndarray
+    probabilities: np.ndarray
+    label_probabilities: np.ndarray
+
+    @classmethod
+    def of_rows(cls, source: Source, rows: Sequence[tf.Tensor]) -> "Answers":
+        """Out of what `measure` notes of each batch of the source."""
+        answers, probabilities, label_probabilities, weights = np.concatenate(rows)[: len(source)].T
+        answers = np.where(weights > 0, answers, -1).astype(np.int32)
+        right_ones = source.labels[:, None] if source.answers is None else source.answers
+        right = ((right_ones == answers[:, None]) & (right_ones >= 0)).any(axis=1)
+        return cls(source.labels, answers, right, probabilities, label_probabilities)
+
+
 def evaluator(
     network: keras.Model,
     preset: Preset,
@@ -52,12 +76,13 @@ def evaluator(
     present: np.ndarray | None = None,
     weights_of: keras.Model | None = None,
     xla: bool = False,
-) -> Callable[[Iterable[Batch]], tuple[Metrics, np.ndarray | None]]:
+) -> Callable[..., tuple[Metrics, np.ndarray | None]]:
     """A function of batches: metrics over all of them and, for up to 2,000 classes, the confusion matrix int64 [label, answer].
 
     It counts on the devices and reads what they counted once. Rows of weight 0 do not count. present: bool [classes],
     which classes occur, where those alone are to be counted with too. weights_of: the network whose weights are measured,
-    where it is another of the same shapes.
+    where it is another of the same shapes. A list given to the function as `noted` gets what Answers are made of, float32
+    [rows, 4] a batch: answer, its probability, the label's, and the weight.
     """
     classes = network.output_shape[-1]
     with strategy.scope():
@@ -72,7 +97,7 @@ def evaluator(
 
     compute = tf.function(forward, jit_compile=True) if xla else forward
 
-    def count(batch: Batch) -> None:
+    def count(batch: Batch) -> tf.Tensor:
         variables = [*source.trainable_variables, *source.non_trainable_variables]
         values = [tf.convert_to_tensor(v.value) for v in variables]
         logits = logits_of(lambda images: compute(values, images), batch["images"], preset)
@@ -80,21 +105,26 @@ def evaluator(
         parts = [logits] if present is None else [logits, tf.where(present, logits, tf.float32.min)]
         counted = tf.stack([count_correct(labels, part, weights, answers) for part in parts])
         sums.assign_add(tf.pad(counted, [[0, 2 - len(parts)], [0, 0]]))
+        answered = tf.argmax(logits, axis=1, output_type=tf.int32)
         if confusion is not None:
-            answered = tf.argmax(logits, axis=1, output_type=tf.int32)
             seen = tf.cast(weights > 0, tf.float64)
             confusion.assign_add(tf.math.confusion_matrix(labels, answered, classes, weights=seen, dtype=tf.float64))
+        shares = tf.nn.softmax(logits)
+        own = [tf.gather(shares, label, batch_dims=1) for label in (answered, labels)]
+        return tf.stack([tf.cast(answered, tf.float32), *own, tf.cast(weights, tf.float32)], axis=1)
 
     @tf.function(reduce_retracing=True)
-    def count_everywhere(batch: Batch) -> None:
-        strategy.run(count, args=(batch,))
+    def count_everywhere(batch: Batch) -> tf.Tensor:
+        return strategy.run(count, args=(batch,))
 
-    def measure(batches: Iterable[Batch]) -> tuple[Metrics, np.ndarray | None]:
+    def measure(batches: Iterable[Batch], noted: list[tf.Tensor] | None = None) -> tuple[Metrics, np.ndarray | None]:
         for counter in (sums, confusion):
             if counter is not None:
                 counter.assign(tf.zeros_like(counter))
         for batch in batches:
-            count_everywhere(batch)
+            rows = count_everywhere(batch)
+            if noted is not None:
+                noted.append(strategy.gather(rows, axis=0))
         everyone, among = (Metrics.from_sums(row) for row in sums.numpy())
         metrics = everyone if present is None else replace(everyone, among_present=among)
         return metrics, None if confusion is None else np.rint(confusion.numpy()).astype(np.int64)
@@ -122,10 +152,15 @@ def measure_source(
     threads: int,
     report: Callable[[str, str], object],
     xla: bool = False,
-) -> Metrics:
-    """Metrics of a network on all examples of a source; `report` is told name and fault of each unreadable one."""
+) -> tuple[Metrics, Answers, dict[int, str]]:
+    """Metrics of a network on all examples of a source, its answers, and unreadable examples with the reason.
+
+    `report` is told name and fault of each unreadable one.
+    """
     batches = evaluation_stream(source, preset, strategy, batch_size=batch_size, threads=threads, report=report)
-    return evaluator(network, preset, strategy, present=present_classes(source), xla=xla)(batches)[0]
+    noted: list[tf.Tensor] = []
+    metrics, _ = evaluator(network, preset, strategy, present=present_classes(source), xla=xla)(batches, noted)
+    return metrics, Answers.of_rows(source, noted), batches.unreadable
 
 
 def present_classes(source: Source) -> np.ndarray | None:

@@ -38,6 +38,7 @@ class RunFolder:
     log_file = property(lambda self: self.path / "log.txt")
     checkpoints = property(lambda self: self.path / "checkpoints")
     tensorboard = property(lambda self: self.path / "tensorboard")
+    report = property(lambda self: self.path / "report")
     model_file = property(lambda self: self.path / "model.keras")
     preset_file = property(lambda self: self.path / "preset.json")
     classes_file = property(lambda self: self.path / "classes.txt")

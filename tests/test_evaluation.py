@@ -1,6 +1,8 @@
 """Counting: ties, padding and batch sizes; and evaluation at another size than training's."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -65,6 +67,42 @@ def test_batches_are_added_up_without_their_padding() -> None:
         assert np.array_equal(counted, confusion)
         assert (metrics.top1, metrics.top5, metrics.examples) == (whole.top1, whole.top5, whole.examples)
         np.testing.assert_allclose(metrics.loss, whole.loss, rtol=1e-6)
+
+
+def test_answers_are_the_same_by_any_batches_on_any_replicas(tmp_path: Path) -> None:
+    """A row an example in the data's order, without the padding of the last batch."""
+    program = """
+import sys
+import numpy as np
+from keras_imagenet import recipes, runtime
+from keras_imagenet.data import sources
+settings = recipes.load(None, [("runtime.logical_cpus", "3")])
+strategy = runtime.start(settings.runtime, None)
+import keras, tensorflow as tf
+from keras_imagenet.evaluation import measure_source
+from keras_imagenet.preset import Preset
+
+source = sources.open_source(settings.data.source).validation
+found = []
+for where, batch_size in ((tf.distribute.OneDeviceStrategy("CPU:0"), 362), (strategy, 48)):
+    keras.utils.set_random_seed(0)
+    with where.scope():
+        images = keras.Input((8, 8, 1))
+        network = keras.Model(images, keras.layers.Dense(10)(keras.layers.Flatten()(images)))
+    preset = Preset(size=(8, 8), channels=1, mean=(0.5,), std=(0.5,))
+    metrics, answers, _ = measure_source(
+        network, preset, source, where, batch_size=batch_size, threads=2, report=print
+    )
+    assert np.isclose(answers.right.mean(), metrics.top1), metrics
+    assert np.isclose(-np.log(answers.label_probabilities).mean(), metrics.loss, 1e-5)
+    assert np.array_equal(answers.right, answers.answers == source.labels)
+    found.append(answers)
+one, three = found
+assert len(one.answers) == 362 and np.array_equal(one.answers, three.answers)
+np.testing.assert_allclose(one.probabilities, three.probabilities, 1e-5)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_any_of_several_labels_is_right() -> None:

@@ -40,9 +40,10 @@ ROOMS = {
     "models": SECOND,
     "runtime": (*GROUND, "settings"),
     "evaluation": THIRD,
-    "serving": (*THIRD, "evaluation"),
-    "training": (*THIRD, "evaluation"),
-    "api": (*THIRD, "run_table", "evaluation", "serving", "training"),
+    "report": (*THIRD, "evaluation"),
+    "serving": (*THIRD, "evaluation", "report"),
+    "training": (*THIRD, "evaluation", "report"),
+    "api": (*THIRD, "run_table", "evaluation", "report", "serving", "training"),
     "cli": (*THIRD, "", "run_table", "recipe_table", "api"),  # "": the version, which the package itself holds
 }
 CIRCLES = {frozenset({"models.weights.stored", "models.weights.torch_file"})}

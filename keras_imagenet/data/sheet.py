@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from keras_imagenet.data.sources import Splits
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = 8
 
@@ -53,12 +57,19 @@ def draw_first_batch(
 
 
 def draw_sheet(images: np.ndarray, captions: Sequence[str], title: str, file: Path) -> None:
-    """Writes images, uint8 or float 0-255 [n, height, width, 1 or 3], with a caption each, as PNG, SVG or PDF by ending; PNG without."""
+    """Writes the sheet as PNG, SVG or PDF by the file's ending; PNG without."""
+    with files.appearing(file) as stream:
+        sheet(images, captions, title).savefig(stream, format=file.suffix[1:] or "png", dpi=150)
+
+
+def sheet(images: np.ndarray, captions: Sequence[str], title: str) -> Figure:
+    """Images, uint8 or float 0-255 [n, height, width, 1 or 3], with a caption each, of which a line is at most 24 characters."""
     from matplotlib.figure import Figure
 
     rows = -(-len(images) // COLUMNS)
-    figure = Figure(figsize=(1.6 * COLUMNS, 1.85 * rows + 0.5), dpi=150, layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    lines = max(caption.count("\n") for caption in captions)
+    figure = Figure(figsize=(1.6 * COLUMNS, (1.85 + 0.1 * lines) * rows + 0.5), layout="constrained")
+    figure.suptitle(title, fontsize=10, parse_math=False)
     axes = figure.subplots(rows, COLUMNS, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -66,6 +77,6 @@ def draw_sheet(images: np.ndarray, captions: Sequence[str], title: str, file: Pa
     for axis, image, caption in zip(axes.flat, pixels, captions, strict=False):
         grey = image.shape[2] == 1
         axis.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255)
-        axis.set_title(caption if len(caption) <= 24 else f"{caption[:23]}…", fontsize=6, parse_math=False)
-    with files.appearing(file) as stream:
-        figure.savefig(stream, format=file.suffix[1:] or "png")
+        cut = (line if len(line) <= 24 else f"{line[:23]}…" for line in caption.split("\n"))
+        axis.set_title("\n".join(cut), fontsize=6, parse_math=False)
+    return figure

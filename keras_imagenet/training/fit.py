@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from keras_imagenet import files, labels, recipes, run_folder, runtime
+from keras_imagenet import files, labels, recipes, report, run_folder, runtime
 from keras_imagenet.console import Console
 from keras_imagenet.data import pipeline, sources
 from keras_imagenet.data.images import decode
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream, examine
 from keras_imagenet.errors import DataError, SettingsError
-from keras_imagenet.evaluation import evaluator
+from keras_imagenet.evaluation import Answers, Metrics, evaluator
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.settings import Settings
 from keras_imagenet.training import checkpoints, loop, monitors
@@ -50,7 +51,7 @@ def fit(
     state.unreadable = batches.unreadable
     evaluate = _evaluation(run, validation) if validation is not None else None
     watching = [
-        monitors.TensorBoard(folder.tensorboard, settings.train.summary_steps),
+        monitors.TensorBoard(folder.tensorboard, settings.train.summary_steps, _classes(run)),
         monitors.progress(console),
         *([KerasCallbacks(callbacks)] if callbacks else []),
     ]
@@ -65,6 +66,10 @@ def fit(
             f"{len(state.unreadable)} of {len(run.training)} training images could not be read and were left out"
         )
     return _finish(run, folder, evaluate, validation)
+
+
+def _classes(run: Run) -> labels.ClassList:
+    return labels.ClassList(run.training.classes, run.training.class_names)
 
 
 def _resume(run: Run, folder: RunFolder) -> None:
@@ -93,7 +98,7 @@ def _write_beginnings(run: Run, folder: RunFolder) -> None:
     kept = run.settings.model_copy(update={"runtime": run.settings.runtime.model_copy(update={"run_folder": None})})
     files.write(folder.preset_file, run.preset.model_dump_json(indent=2) + "\n")
     _write_example(run.validation or run.training, folder)
-    labels.write_classes(folder.classes_file, labels.ClassList(run.training.classes, run.training.class_names))
+    labels.write_classes(folder.classes_file, _classes(run))
     files.write_json(
         folder.environment_file, runtime.environment(run.strategy, pipeline.describe_exactness(run.settings.augment))
     )
@@ -118,21 +123,26 @@ def _evaluation(run: Run, validation: Stream) -> loop.Evaluate:
         run.evaluated, run.preset.evaluation, run.strategy, weights_of=run.state.network, xla=run.compiled.on
     )
 
-    def evaluate():
+    def evaluate(noted: list[tf.Tensor] | None = None) -> tuple[Metrics, np.ndarray | None]:
         validation.seek(0)
-        return measure(validation)
+        return measure(validation, noted)
 
     return evaluate
 
 
 def _finish(run: Run, folder: RunFolder, evaluate: loop.Evaluate | None, validation: Stream | None) -> dict[str, Any]:
-    """Write model.keras and metrics.json; return the latter's content."""
+    """Write model.keras, the report and, last, metrics.json; return the latter's content."""
     state, best = run.state, run.state.best_row()
     if state.best is not None:
         for variable, value in zip(state.network.variables, state.best, strict=True):
             variable.assign(value)
+    files.write_with(folder.model_file, lambda path: _saved(run, path))
+    report.write_curves(folder.report, state.rows)
     if evaluate is not None:
-        measured = evaluate()[0].as_dict()  # Of the weights that are kept, as `evaluate` will measure them.
+        noted: list[tf.Tensor] = []
+        measured = evaluate(noted)[0].as_dict()  # Of the weights that are kept, as `evaluate` will measure them.
+        answers, unreadable = Answers.of_rows(run.validation, noted), validation.unreadable
+        report.write(folder.report, run.validation, run.preset.evaluation, answers, unreadable)
     else:
         measured = {name: state.rows[-1][name] for name in ("loss", "top1", "top5", "examples")}
     content = {
@@ -144,7 +154,6 @@ def _finish(run: Run, folder: RunFolder, evaluate: loop.Evaluate | None, validat
         "steps": state.step,
         "training_seconds": round(state.seconds, 1),
     }
-    files.write_with(folder.model_file, lambda path: _saved(run, path))
     files.write_json(folder.metrics_file, content)
     return content
 

@@ -17,7 +17,7 @@ from keras_imagenet.training.guards import Deadline, Signals, require_finite
 from keras_imagenet.training.monitors import Monitor, View
 from keras_imagenet.training.state import Row, State, first_copy
 
-Evaluate = Callable[[], tuple[Metrics, np.ndarray | None]]
+Evaluate = Callable[..., tuple[Metrics, np.ndarray | None]]
 """Measures the network as it is: metrics, and the confusion matrix where the classes are few."""
 
 

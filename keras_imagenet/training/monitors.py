@@ -9,12 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from keras_imagenet import report
 from keras_imagenet.console import Console
+from keras_imagenet.labels import ClassList
 from keras_imagenet.training.guards import require_finite
 from keras_imagenet.training.state import Row, State, first_copy
 
 SECONDS_BETWEEN_LINES = 30
 SECONDS_BETWEEN_READINGS = 0.5
+SECONDS_BETWEEN_PICTURES = 60
+"""Of the confusion matrix, since to draw one takes up to a few seconds."""
 
 
 @dataclass
@@ -108,21 +112,24 @@ class Meter:
 
 
 class TensorBoard:
-    """Event files: train/ with a point every `every` steps, validation/ with one an epoch; the step is the optimizer's.
+    """Event files: train/ with a point every `every` steps and after each epoch, validation/ with one an epoch; the step is
+    the optimizer's.
 
-    Tags: loss, top1, top5, learning_rate, images_per_second, data_wait; images as the network sees them; in validation/
-    also the confusion matrix as an image.
+    Tags: loss, top1, top5 (of more than five classes), learning_rate, images_per_second, data_wait; images as the network
+    sees them; in validation/ also the confusion matrix of these classes as an image, once a minute and at the end.
     """
 
-    def __init__(self, folder: Path, every: int) -> None:
-        self.every = every
+    def __init__(self, folder: Path, every: int, classes: ClassList) -> None:
+        self.every, self.classes = every, classes
+        self.left_out = () if len(classes.names) > 5 else ("top5",)
         self.training = tf.summary.create_file_writer(str(folder / "train"))
         self.validation = tf.summary.create_file_writer(str(folder / "validation"))
         self.images_shown = False
+        self.confusion: tuple[int, np.ndarray] | None = None
 
     def begin(self, view: View) -> None:
         """Start counting."""
-        self.view, self.meter = view, Meter(view)
+        self.view, self.meter, self.drawn_at = view, Meter(view), time.perf_counter()
 
     def begin_epoch(self, epoch: int) -> None:
         """The sums start anew, and validation's seconds belong to no training step."""
@@ -136,8 +143,8 @@ class TensorBoard:
             with self.training.as_default(step=step - 1):
                 tf.summary.image("images", tf.cast(self.view.first_images, tf.uint8), max_outputs=16)
             self.images_shown = True
-        if step % self.every == 0:
-            _write(self.training, self.meter.read() | {"learning_rate": self.view.schedule(step - 1)}, step)
+        if step % self.every == 0 or step == self.view.epoch_end:
+            self._write(self.training, self.meter.read() | {"learning_rate": self.view.schedule(step - 1)}, step)
         return False
 
     def doing(self, what: str) -> None:
@@ -146,24 +153,34 @@ class TensorBoard:
     def end_epoch(self, row: Row, confusion: np.ndarray | None) -> bool:
         """Validation's scalars and confusion matrix."""
         scalars = {tag: row[f"validation_{tag}"] for tag in ("loss", "top1", "top5") if f"validation_{tag}" in row}
-        _write(self.validation, scalars, row["step"])
+        self._write(self.validation, scalars, row["step"])
         if confusion is not None:
-            with self.validation.as_default(step=row["step"]):
-                tf.summary.image("confusion_matrix", confusion_image(confusion))
+            self.confusion = row["step"], confusion
+            if time.perf_counter() - self.drawn_at >= SECONDS_BETWEEN_PICTURES:
+                self._draw_confusion()
         self.training.flush()
         self.validation.flush()
         return False
 
     def end(self) -> None:
-        """Close the files."""
+        """Draw the last confusion matrix and close the files."""
+        self._draw_confusion()
         self.training.close()
         self.validation.close()
 
+    def _draw_confusion(self) -> None:
+        if self.confusion is not None:
+            step, matrix = self.confusion
+            picture = tf.io.decode_png(report.confusion(self.classes, matrix), channels=3)
+            with self.validation.as_default(step=step):
+                tf.summary.image("confusion_matrix", picture[tf.newaxis])
+            self.confusion, self.drawn_at = None, time.perf_counter()
 
-def _write(writer: tf.summary.SummaryWriter, scalars: Mapping[str, float], step: int) -> None:
-    with writer.as_default(step=step):
-        for tag, value in scalars.items():
-            tf.summary.scalar(tag, value)
+    def _write(self, writer: tf.summary.SummaryWriter, scalars: Mapping[str, float], step: int) -> None:
+        with writer.as_default(step=step):
+            for tag, value in scalars.items():
+                if tag not in self.left_out:
+                    tf.summary.scalar(tag, value)
 
 
 class ProgressLines:
@@ -318,10 +335,3 @@ def duration(seconds: float) -> str:
     """Seconds as 1:02:03, or 2:03 below an hour."""
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
-
-
-def confusion_image(confusion: np.ndarray) -> np.ndarray:
-    """A confusion matrix [label, prediction] as an image uint8 [1, side, side, 1]: each row's shares, white for none."""
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    cell = max(1, 320 // len(confusion))
-    return np.kron(255 - np.round(shares * 255), np.ones((cell, cell))).astype(np.uint8)[None, :, :, None]
