@@ -46,10 +46,12 @@ def fit(
     settings = settings or recipes.load(recipe)
     console = console or Console.standard()
     assembly.require_known(settings.model.name)
+    console.doing("looking at the data")
     splits = sources.open_source(settings.data.source)
     sources.require_validation(settings.train, splits)
     with run_folder.created(settings, recipe) as folder, _said_how_to_go_on(folder):
         console = replace(console, log_file=folder.log_file)
+        console.doing("starting TensorFlow")
         strategy = runtime.start(settings.runtime, folder.log_file, debug=debug)
         from keras_imagenet.training import callbacks as keras_callbacks
         from keras_imagenet.training import fit as training
@@ -87,8 +89,10 @@ def dry_run(settings: Settings, *, console: Console | None = None, debug: bool =
     """Say what `fit` would do, send one batch through, and leave nothing behind."""
     console = console or Console.standard()
     assembly.require_known(settings.model.name)
+    console.doing("looking at the data")
     splits = sources.open_source(settings.data.source)
     sources.require_validation(settings.train, splits)
+    console.doing("starting TensorFlow")
     strategy = runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.training.announcement import announcement
     from keras_imagenet.training.dry_run import try_one_batch
@@ -132,8 +136,10 @@ def evaluate(
     source_settings = settings.data.source.model_copy(
         update={"classes": settings.data.source.classes or subject.classes_file}
     )
+    console.doing("looking at the data")
     splits = sources.open_source(source_settings)
     source = splits.validation or splits.train
+    console.doing("starting TensorFlow")
     strategy = runtime.start(settings.runtime, folder.log_file if folder else None, debug=debug)
     from keras_imagenet import report
     from keras_imagenet.evaluation import measure_source, present_classes
@@ -147,6 +153,7 @@ def evaluate(
         network = _network(folder) if folder else _published(settings, preset, subject.origin, source)
     if network.input_shape[1:] != preset.input_shape:
         raise SettingsError(f"data.size: {run_or_model} takes images of {'x'.join(map(str, network.input_shape[1:]))}")
+    console.doing(f"measuring on {len(source):,} examples")
     metrics, answers, unreadable = measure_source(
         network,
         preset,
@@ -175,6 +182,7 @@ def evaluate(
         result["left_out"] = source.skipped
         lines += [f"left out: {count:,} {reason}" for reason, count in source.skipped.items()]
     if output is not None:
+        console.doing("drawing the report")
         report.write(Path(output), source, preset, answers, unreadable)
         result["report"] = output
         lines.append(f"each answer, each class, confusions and mistakes: {output}")
@@ -198,6 +206,7 @@ def predict(
     files, missing = find_images(images)
     if not files:
         raise DataError(_named(missing))
+    console.doing("starting TensorFlow")
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import predict as prediction
 
@@ -222,6 +231,7 @@ def export(
     """
     console = console or Console.standard()
     folder = run_folder.opened(run)
+    console.doing("starting TensorFlow")
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import export as exporting
 
@@ -254,8 +264,10 @@ def benchmark(
     console = console or Console.standard()
     if seconds <= 0:
         raise SettingsError(f"--seconds {seconds:g}: must be above 0")
+    console.doing("looking at the data")
     splits = sources.open_source(settings.data.source)
     source = (splits.validation if evaluation else splits.train) or splits.train or splits.validation
+    console.doing("starting TensorFlow")
     runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.data import benchmark as benchmarking
 
@@ -294,6 +306,7 @@ def describe(
     assembly.require_known(name)
     if batch_size < 1:
         raise SettingsError(f"--batch_size {batch_size}: must be at least 1")
+    console.doing("starting TensorFlow")
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.models import describe as describing
     from keras_imagenet.models import drawing
@@ -352,6 +365,7 @@ def prepare(settings: PrepareSettings, *, console: Console | None = None, debug:
     Raises SettingsError, DataError, or KerasImagenetError where the shards cannot be written.
     """
     console = console or Console.standard()
+    console.doing("starting TensorFlow")
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.data.prepare import preparation
 
@@ -376,7 +390,9 @@ def data(
     console = console or Console.standard()
     if limit < 1:
         raise SettingsError(f"--limit {limit}: must be at least 1")
+    console.doing("looking at the data")
     splits = sources.open_source(settings.data.source)
+    console.doing("starting TensorFlow")
     runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.data.sheet import draw_first_batch
     from keras_imagenet.data.summary import summary, summary_lines

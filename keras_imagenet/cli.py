@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from keras_imagenet import __version__
-from keras_imagenet.console import open_standard_streams, printable
+from keras_imagenet.console import Console, open_standard_streams, printable
 from keras_imagenet.errors import KerasImagenetError, SettingsError, nearest
 
 Overrides = list[tuple[str, str]]
@@ -36,7 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed, unknown = _parser().parse_known_args(rest)
         if unknown:
             raise SettingsError(_unknown_argument(unknown[0], parsed.parser))
-        return parsed.run(parsed, overrides) or 0
+        parsed.console = Console.standard(as_json=parsed.json)
+        with parsed.console.redrawn():
+            parsed.console.doing("starting")
+            return parsed.run(parsed, overrides) or 0
     except KerasImagenetError as error:
         if debug:
             traceback.print_exc()
@@ -440,10 +443,8 @@ def _no_settings(overrides: Overrides, command: str) -> None:
         )
 
 
-def _console(parsed: argparse.Namespace):
-    from keras_imagenet.console import Console
-
-    return Console.standard(as_json=parsed.json)
+def _console(parsed: argparse.Namespace) -> Console:
+    return parsed.console
 
 
 def _unknown_argument(word: str, parser: "_Parser") -> str:

@@ -1,16 +1,24 @@
 """Where a command's lines go: a terminal, a pipe, the run's log; with --json, standard output holds one object only."""
 
+from __future__ import annotations
+
 import os
 import re
+import shutil
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from keras_imagenet import files
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
 
 # What a terminal obeys instead of showing it: control characters (escape sequences begin with one), other line breaks, what
 # turns the direction of writing, and halves of characters, which file names that are not UTF-8 hold and no stream can encode.
@@ -48,19 +56,35 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[str]], right: Collect
     ]
 
 
+def wrapped(line: str, width: int) -> str:
+    """A line broken between words to `width` columns, what follows indented; one that begins with a blank stays, to be copied."""
+    if len(line) <= width or line.startswith(" "):
+        return line
+    return textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+@dataclass
+class _Bottom:
+    """What is redrawn below a terminal's lines: `live` while something is, `draw` what."""
+
+    live: Live | None = None
+    draw: Callable[[], RenderableType] = str
+
+
 @dataclass(frozen=True)
 class Console:
     """Lines for people go to `stream` and, with the time of day, to the end of `log_file`, printable both times.
 
-    A log that cannot be written is left out.
+    On a terminal they are broken between words. A log that cannot be written is left out.
     """
 
     stream: TextIO
     as_json: bool = False
     log_file: Path | None = None
+    _bottom: _Bottom = field(default_factory=_Bottom, repr=False, compare=False)
 
     @classmethod
-    def standard(cls, *, as_json: bool = False) -> "Console":
+    def standard(cls, *, as_json: bool = False) -> Console:
         """Standard output; with `as_json`, lines for people go to standard error."""
         open_standard_streams()
         return cls(sys.stderr if as_json else sys.stdout, as_json)
@@ -70,9 +94,56 @@ class Console:
         """Whether lines can be redrawn: on a terminal."""
         return self.stream.isatty()
 
+    @contextmanager
+    def redrawn(self) -> Iterator[None]:
+        """On a terminal, show what `doing` and `draw` say below the other lines, ten times a second, until the block ends."""
+        if not self.live or self._bottom.live is not None:
+            yield
+            return
+        from rich.console import Console as Terminal
+        from rich.live import Live
+
+        # A stream of its own, since standard error leads elsewhere while TensorFlow starts.
+        with os.fdopen(os.dup(self.stream.fileno()), "w", encoding=self.stream.encoding, errors="replace") as stream:
+            terminal = Terminal(file=stream, highlight=False, markup=False, emoji=False)
+            self._bottom.draw = str
+            self._bottom.live = Live(
+                console=terminal,
+                get_renderable=lambda: self._bottom.draw(),
+                refresh_per_second=10,
+                transient=True,
+                redirect_stdout=not self.as_json,  # what a user's callback prints
+                redirect_stderr=False,
+            )
+            self._bottom.live.start()
+            terminal.show_cursor()  # A process that is killed could not bring it back.
+            try:
+                yield
+            finally:
+                self._put_away()
+
+    def doing(self, what: str) -> None:
+        """Say what is being done from now on, where something is redrawn."""
+        if self._bottom.live is not None:
+            from rich.spinner import Spinner
+
+            spinner = Spinner("dots", text=printable(what))
+            self.draw(lambda: spinner)
+            self._bottom.live.refresh()
+
+    def draw(self, draw: Callable[[], RenderableType]) -> None:
+        """Show what `draw` returns, asked anew each time, from another thread."""
+        self._bottom.draw = draw
+
     def say(self, line: str) -> None:
         """One line, shown and logged."""
-        print(printable(line), file=self.stream, flush=True)
+        shown = printable(line)
+        if self.live:
+            shown = wrapped(shown, shutil.get_terminal_size().columns - 1)  # some terminals break a full line
+        if self._bottom.live is not None:
+            self._bottom.live.console.print(shown, soft_wrap=True)
+        else:
+            print(shown, file=self.stream, flush=True)
         self.log(line)
 
     def log(self, line: str) -> None:
@@ -82,7 +153,8 @@ class Console:
                 log.write(f"{datetime.now():%H:%M:%S} {printable(line)}\n")
 
     def result(self, content: Mapping[str, Any] | list[Any], lines: list[str]) -> None:
-        """A command's result: the JSON object, or the lines."""
+        """A command's result: the JSON object, or the lines. Nothing is redrawn any more."""
+        self._put_away()
         if self.as_json:
             content, missing = files.finite(content)
             if missing:
@@ -92,3 +164,8 @@ class Console:
         else:
             for line in lines:
                 self.say(line)
+
+    def _put_away(self) -> None:
+        live, self._bottom.live = self._bottom.live, None
+        if live is not None:
+            live.stop()

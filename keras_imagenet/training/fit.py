@@ -37,6 +37,7 @@ def fit(
 
     Goes on from the folder's last checkpoint. Raises SettingsError or DataError where the folder holds another run.
     """
+    console.doing("building the network")
     run = assemble(settings, splits, strategy)
     _resume(run, folder)
     if folder.metrics is not None:
@@ -65,6 +66,7 @@ def fit(
         console.say(
             f"{len(state.unreadable)} of {len(run.training)} training images could not be read and were left out"
         )
+    console.doing("measuring what was trained, and drawing the report")
     return _finish(run, folder, evaluate, validation)
 
 

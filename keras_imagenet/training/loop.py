@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,8 @@ def train(
     Raises Interrupted after a signal, DataUnavailable where the disk gives no data, TrainingStopped for a loss that is not
     finite; the state is saved before leaving, except where it is not finite.
     """
-    state, settings, view = run.state, run.settings.train, View(run.state, run.course.schedule, run.course.steps)
+    state, settings, course = run.state, run.settings.train, run.course
+    view = View(state, course.schedule, course.steps, ceil(course.epochs))
 
     def save() -> None:
         for monitor in monitors:

@@ -1,10 +1,13 @@
 """What a run shows while it trains: progress on a terminal or in a pipe, TensorBoard, and the user's Keras callbacks."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +17,9 @@ from keras_imagenet.console import Console
 from keras_imagenet.labels import ClassList
 from keras_imagenet.training.guards import require_finite
 from keras_imagenet.training.state import Row, State, first_copy
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 SECONDS_BETWEEN_LINES = 30
 SECONDS_BETWEEN_READINGS = 0.5
@@ -25,24 +31,27 @@ SECONDS_BETWEEN_PICTURES = 60
 class View:
     """A run under way, as monitors see it.
 
-    schedule: the rate by step. waiting: seconds in which the processor waited for data. first_images: pixels 0-255 of the
-    first batch [16, height, width, channels]. compiled: whether this process has made a step. epoch_end: the step after
-    which the epoch under way is over.
+    schedule: the rate by step. epochs: how many the run has. waiting: seconds in which the processor waited for data;
+    waits_since: since when it does, by time.perf_counter. first_images: pixels 0-255 of the first batch
+    [16, height, width, channels]. compiled: whether this process has made a step. epoch_end: the step after which the epoch
+    under way is over.
     """
 
     state: State
     schedule: Callable[[int], float]
     total_steps: int
+    epochs: int
     waiting: float = 0.0
+    waits_since: float | None = None
     first_images: tf.Tensor | None = None
     compiled: bool = False
     epoch_end: int = 0
 
     def fetch(self, batches: Iterator[Any]) -> Any:
         """The next batch, waited for."""
-        start = time.perf_counter()
+        start = self.waits_since = time.perf_counter()
         batch = next(batches)
-        self.waiting += time.perf_counter() - start
+        self.waiting, self.waits_since = self.waiting + time.perf_counter() - start, None
         if self.first_images is None:
             self.first_images = tf.nest.flatten(batch["images"], expand_composites=True)[0][:16]  # the first replica's
         return batch
@@ -203,8 +212,11 @@ class ProgressLines:
         if self.clock.steps == 0:
             self.meter.start_clock()
         if self.meter.age() >= SECONDS_BETWEEN_LINES:
-            values = describe(self.meter.read())
-            self.console.say(f"step {self.view.state.step}/{self.view.total_steps}: {values}, {self.clock.left()} left")
+            values, left = describe(self.meter.read()), ""
+            if self.clock.steps > 0:
+                self.clock.read()
+                left = f", {self.clock.left()} left"
+            self.console.say(f"step {self.view.state.step}/{self.view.total_steps}: {values}{left}")
         return False
 
     def doing(self, what: str) -> None:
@@ -212,81 +224,81 @@ class ProgressLines:
 
     def end_epoch(self, row: Row, confusion: np.ndarray | None) -> bool:
         """The epoch's line."""
-        self.console.say(epoch_line(row))
+        self.console.say(epoch_line(row, self.view.epochs))
         return False
 
     def end(self) -> None:
         """Nothing is open."""
 
 
-class ProgressBar:
-    """A bar that is redrawn on a terminal, with a line an epoch above it."""
+class ProgressDisplay:
+    """Two lines that are redrawn on a terminal: how far the run is, and what it does; with a line an epoch above them."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
     def begin(self, view: View) -> None:
-        """Draw the bar."""
-        from rich import console as rich_console
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+        """Show the two lines."""
+        from rich.progress_bar import ProgressBar
+        from rich.spinner import Spinner
 
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=10),
-            TextColumn("{task.fields[values]}"),
-        )
-        self.bar = Progress(*columns, console=rich_console.Console(file=self.console.stream), transient=True)
-        self.task = self.bar.add_task("", total=view.total_steps, completed=view.state.step, values="")
-        self.bar.start()
-        self.view, self.meter, self.clock, self.epoch = view, Meter(view), TimeLeft(view), 0
-        self.values, self.read_at = "compiling the first step", float("inf")
-        self._show(self.values)
+        self.view, self.meter, self.clock = view, Meter(view), TimeLeft(view)
+        self.epoch, self.now, self.values, self.read_at = 1, "compiling the first step", None, float("inf")
+        self.spinner, self.bar = Spinner("dots"), ProgressBar(total=view.total_steps, width=16)
+        self.opened = ExitStack()
+        self.opened.enter_context(self.console.redrawn())
+        self.console.draw(self._draw)
 
     def begin_epoch(self, epoch: int) -> None:
         """Its number is shown from now on; the sums start anew."""
         self.epoch = epoch
         self.meter.restart()
-        self._show(self.values)
 
     def step(self) -> bool:
-        """Other values when the last are old, epochs of a moment included; the bar redraws itself."""
+        """Other values when the last are old."""
+        self.now = "training"
         self.clock.step()
         if self.clock.steps == 0:
             self.meter.start_clock()
             self.read_at = 0.0
         elif time.perf_counter() - self.read_at >= SECONDS_BETWEEN_READINGS:
-            values = self.meter.read()
-            self.values = (
-                f"loss {values['loss']:.3f} top-1 {values['top1']:.3f} "
-                f"{values['images_per_second']:.0f}/s {self.clock.left()} left"
-            )
-            self.read_at = time.perf_counter()
-            self._show(self.values)
-        elif self.busy:
-            self._show(self.values)
+            self.values, self.read_at = self.meter.read(), time.perf_counter()
+            self.clock.read()
         return False
 
     def doing(self, what: str) -> None:
         """Say so until the next step."""
-        self._show(what)
-        self.busy = True
+        self.now = what
 
     def end_epoch(self, row: Row, confusion: np.ndarray | None) -> bool:
-        """The epoch's line, above the bar."""
-        line = epoch_line(row)
-        self.bar.print(line, highlight=False, soft_wrap=True)
-        self.console.log(line)
+        """The epoch's line."""
+        self.console.say(epoch_line(row, self.view.epochs))
         return False
 
     def end(self) -> None:
-        """Take the bar away."""
-        self.bar.stop()
+        """Take the lines away."""
+        self.console.draw(str)
+        self.opened.close()
 
-    def _show(self, values: str) -> None:
+    def _draw(self) -> RenderableType:
+        """At most 80 columns, in a thread that touches no device."""
+        from rich.console import Group
+        from rich.table import Table
+
         step, total = self.view.state.step, self.view.total_steps
-        self.bar.update(self.task, completed=step, description=f"epoch {self.epoch} {step}/{total}", values=values)
-        self.busy = False
+        self.bar.update(step)
+        first = Table.grid(padding=(0, 1))
+        where = f"epoch {self.epoch}/{self.view.epochs} step {step}/{total}"
+        first.add_row(self.spinner, where, self.bar, f"{self.clock.left()} left" if self.clock.steps > 0 else "")
+        return Group(first, f"  {self._doing()}")
+
+    def _doing(self) -> str:
+        since = self.view.waits_since
+        if since is not None and time.perf_counter() - since > SECONDS_BETWEEN_READINGS:
+            return "reading images" if self.view.compiled else "reading the first images"
+        if self.now != "training" or self.values is None:
+            return self.now
+        return f"training: {describe(self.values)}"
 
 
 class TimeLeft:
@@ -295,6 +307,7 @@ class TimeLeft:
     def __init__(self, view: View) -> None:
         self.view = view
         self.steps = -1
+        self.end = 0.0
 
     def step(self) -> None:
         """A step is made."""
@@ -302,33 +315,35 @@ class TimeLeft:
         if self.steps == 0:
             self.start = time.perf_counter()
 
+    def read(self) -> None:
+        """Reckon anew when the run ends; until the next time, the time left goes by the clock."""
+        now = time.perf_counter()
+        self.end = now + (now - self.start) / self.steps * (self.view.total_steps - self.view.state.step)
+
     def left(self) -> str:
-        """Time left, as 1:02:03; ? before there is a pace."""
-        if self.steps < 1:
-            return "?"
-        pace = (time.perf_counter() - self.start) / self.steps
-        return duration(pace * (self.view.total_steps - self.view.state.step))
+        """Time left, as 1:02:03."""
+        return duration(max(self.end - time.perf_counter(), 0.0))
 
 
 def progress(console: Console) -> Monitor:
     """The display that fits where the console's lines go."""
-    return (ProgressBar if console.live else ProgressLines)(console)
+    return (ProgressDisplay if console.live else ProgressLines)(console)
 
 
 def describe(values: Mapping[str, float]) -> str:
     """A reading in words."""
     return (
-        f"loss {values['loss']:.4f}, top-1 {values['top1']:.4f}, {values['images_per_second']:.0f} images/s, "
+        f"loss {values['loss']:.3f}, top-1 {values['top1']:.3f}, {values['images_per_second']:,.0f} images/s, "
         f"{values['data_wait']:.0%} waiting for data"
     )
 
 
-def epoch_line(row: Row) -> str:
-    """An epoch's row in words."""
-    line = f"epoch {row['epoch']}: loss {row['loss']:.4f}, top-1 {row['top1']:.4f}"
+def epoch_line(row: Row, epochs: int) -> str:
+    """An epoch's row in words, in 80 columns: loss and top-1 in training and in validation, and the time of its steps."""
+    line = f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.4f}, top-1 {row['top1']:.4f}"
     if "validation_top1" in row:
-        line += f"; validation loss {row['validation_loss']:.4f}, top-1 {row['validation_top1']:.4f}"
-    return f"{line} ({row['images_per_second']:.0f} images/s, {duration(row['seconds'])})"
+        line += f"; validation {row['validation_loss']:.4f}, {row['validation_top1']:.4f}"
+    return f"{line}; {duration(row['seconds'])}"
 
 
 def duration(seconds: float) -> str:
