@@ -94,11 +94,12 @@ def dry_run(settings: Settings, *, console: Console | None = None, debug: bool =
     sources.require_validation(settings.train, splits)
     console.doing("starting TensorFlow")
     strategy = runtime.start(settings.runtime, None, debug=debug)
+    from keras_imagenet.data.summary import odd_lines
     from keras_imagenet.training.announcement import announcement
     from keras_imagenet.training.dry_run import try_one_batch
 
     run, memory = try_one_batch(settings, splits, strategy, console)
-    said = [*sources.left_out_lines(splits), *announcement(run)]
+    said = [*sources.left_out_lines(splits), *odd_lines(run.training, run.preset), *announcement(run)]
     lines = [*recipes.to_yaml(settings).rstrip().split("\n"), *said, memory.line]
     content = {
         "settings": settings.model_dump(mode="json"),
@@ -397,10 +398,11 @@ def data(
     from keras_imagenet.data.sheet import draw_first_batch
     from keras_imagenet.data.summary import summary, summary_lines
 
-    content = summary(splits, limit, runtime.threads(settings.runtime))
+    # A sheet shows what the network gets, for which published weights may have to be downloaded.
+    preset = assembly.preset_of(settings, assembly.origin_of(settings) if file is not None else None)
+    content = summary(splits, preset, limit, runtime.threads(settings.runtime))
     lines = summary_lines(content)
     if file is not None:
-        preset = assembly.preset_of(settings, assembly.origin_of(settings))
         draw_first_batch(settings, preset, splits, file, threads=runtime.threads(settings.runtime))
         content, lines = content | {"sheet": str(file)}, [*lines, f"contact sheet: {file}"]
     console.result(content, lines)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from keras_imagenet import files
-from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.errors import DataError, SettingsError, nearest
 
 if TYPE_CHECKING:
     from keras_imagenet.settings.data import DataSettings
@@ -17,6 +17,11 @@ MAXIMUM_BYTES = 2**20
 """Of a preset's file, which has some hundred."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Byte = Annotated[int, Field(ge=0, le=255)]
+Colour = tuple[Byte, Byte, Byte]
+"""Red, green, blue."""
+Depth = Annotated[int, Field(ge=1, le=16)]
 
 
 class Preset(BaseModel):
@@ -27,6 +32,7 @@ class Preset(BaseModel):
     or of the short side with fit=centre. kernel, antialias: the resampling. evaluation_kernel: where evaluation, prediction
     and serving have another. flip_average: whether those average the logits of an image and its mirror image. mean, std:
     one number a channel, on the scale 0-1: input = (pixel / 255 - mean) / std.
+    depth: bits that 16-bit PNGs use. background: the colour on which transparency is laid; None drops it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +48,8 @@ class Preset(BaseModel):
     flip_average: bool = False
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+    depth: Depth = 16
+    background: Colour | None = None
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -77,6 +85,9 @@ def resolve(settings: DataSettings, origin: Preset | None = None) -> Preset:
     for name in ("size", "evaluation_size"):
         if isinstance(given.get(name), int):
             given[name] = (given[name], given[name])
+    if "background" in given:
+        background = given["background"]
+        given["background"] = colour_of(background) if isinstance(background, str) else background
     preset = (origin or Preset()).model_copy(update=given)
     greyscale = {"mean": (0.5,), "std": (0.5,)} if origin is None else _averaged(origin)
     if preset.channels == 1:
@@ -87,6 +98,20 @@ def resolve(settings: DataSettings, origin: Preset | None = None) -> Preset:
                 f"data.{name} = {list(getattr(preset, name))}: must have one number a channel, and data.channels is {preset.channels}"
             )
     return preset
+
+
+def colour_of(name: str) -> Colour | None:
+    """The colour that CSS calls so; None for 'none'. Raises ValueError for other names."""
+    from PIL import ImageColor
+
+    if name == "none":
+        return None
+    if name.lower() not in ImageColor.colormap:
+        raise ValueError(
+            f"{name:.80}: no such colour{nearest(name, list(ImageColor.colormap))}; give [red, green, blue], each 0-255, a name "
+            "such as white, or none"
+        )
+    return ImageColor.getrgb(name)
 
 
 def _averaged(preset: Preset) -> dict[str, tuple[float, ...]]:

@@ -7,14 +7,22 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_imagenet.data import order
 from keras_imagenet.data.sources import Source, Splits
+from keras_imagenet.preset import Preset
+
+if TYPE_CHECKING:
+    from keras_imagenet.data.images.rendering import Rendering
 
 LISTED = 20
+GLANCED = 24
+"""Images that a run looks at before it begins, at most."""
+_GLANCED_PIXELS = 8_000_000
+"""Of one of them, so that it takes seconds at most."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +36,16 @@ class _Look:
     oddity: str | None = None
 
 
-def summary(splits: Splits, limit: int = 5000, threads: int = 2) -> dict[str, Any]:
-    """Facts of both splits, for JSON; images are decoded, at most `limit` a split, chosen at random where there are more."""
+def summary(splits: Splits, preset: Preset, limit: int = 5000, threads: int = 2) -> dict[str, Any]:
+    """Facts of both splits, for JSON.
+
+    At most `limit` images a split, chosen at random where there are more, are decoded, as the preset says.
+    """
+    from keras_imagenet.data.images.rendering import rendering_of
+
+    rendering = rendering_of(preset)
     opened = {name: source for name in ("train", "validation") if (source := getattr(splits, name)) is not None}
-    looks = {name: _look_at_all(source, limit, threads) for name, source in opened.items()}
+    looks = {name: _look_at_all(source, rendering, limit, threads) for name, source in opened.items()}
     content: dict[str, Any] = {"classes": len(splits.classes)}
     for name, source in opened.items():
         content[name] = _counts(source) | _seen(source, looks[name])
@@ -78,6 +92,31 @@ def summary_lines(content: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def odd_lines(source: Source, preset: Preset) -> list[str]:
+    """A line where some of up to GLANCED images, always the same ones, will hardly be seen; else none."""
+    import tensorflow as tf
+
+    from keras_imagenet.data.images import oddity
+    from keras_imagenet.data.images.decoding import header
+    from keras_imagenet.data.images.rendering import rendering_of
+    from keras_imagenet.data.stream import UNREADABLE_ERRORS
+
+    n, looked, odd = len(source), 0, []
+    for index in order.permute(np.arange(min(n, GLANCED)), n, key=0).tolist():
+        try:
+            image = source.read(tf.constant(index, tf.int64))
+            if image.dtype != tf.string:
+                return []
+            if tf.reduce_prod(tf.cast(header(image)[:2], tf.int64)) > _GLANCED_PIXELS:
+                continue
+            reason = oddity(image.numpy(), rendering_of(preset))
+        except UNREADABLE_ERRORS:  # named when a batch holds it
+            continue
+        looked += 1
+        odd += [] if reason is None else [f"{source.names[index]}: {reason}"]
+    return [f"hardly to be seen: {len(odd)} of {looked} images looked at; {odd[0]}"] if odd else []
+
+
 def _counts(source: Source) -> dict[str, Any]:
     counts = np.bincount(source.labels, minlength=len(source.classes))
     there = np.sort(counts[counts > 0])
@@ -106,19 +145,19 @@ def _seen(source: Source, looks: Mapping[int, _Look]) -> dict[str, Any]:
     }
 
 
-def _look_at_all(source: Source, limit: int, threads: int) -> dict[int, _Look]:
+def _look_at_all(source: Source, rendering: Rendering, limit: int, threads: int) -> dict[int, _Look]:
     n = len(source)
     indices = np.arange(n) if n <= limit else np.sort(order.permute(np.arange(limit), n, key=0))
     with ThreadPoolExecutor(threads) as pool:
-        return dict(zip(indices.tolist(), _in_turn(pool, source, indices.tolist()), strict=True))
+        return dict(zip(indices.tolist(), _in_turn(pool, source, rendering, indices.tolist()), strict=True))
 
 
-def _in_turn(pool: ThreadPoolExecutor, source: Source, indices: list[int]) -> Iterator[_Look]:
+def _in_turn(pool: ThreadPoolExecutor, source: Source, rendering: Rendering, indices: list[int]) -> Iterator[_Look]:
     for begin in range(0, len(indices), 256):  # so that memory holds a few images, not all
-        yield from pool.map(lambda index: _look(source, index), indices[begin : begin + 256])
+        yield from pool.map(lambda index: _look(source, rendering, index), indices[begin : begin + 256])
 
 
-def _look(source: Source, index: int) -> _Look:
+def _look(source: Source, rendering: Rendering, index: int) -> _Look:
     import tensorflow as tf
 
     from keras_imagenet.data.images import fault, oddity
@@ -132,10 +171,10 @@ def _look(source: Source, index: int) -> _Look:
         return _Look(str(index).encode(), "unreadable files", None, examine(source, index))
     if not isinstance(content, bytes):
         return _Look(_digest(content.tobytes()), f"arrays of {content.shape[2]} channels", content.shape[:2], None)
-    pixels = decoded(content)
+    pixels = decoded(content, rendering)
     if pixels is None:
         return _Look(_digest(content), format_name(content), None, fault(content) or "cannot be decoded")
-    return _Look(_digest(content), format_name(content), pixels.shape[:2], None, oddity(content, pixels))
+    return _Look(_digest(content), format_name(content), pixels.shape[:2], None, oddity(content, rendering, pixels))
 
 
 def _digest(content: bytes) -> bytes:

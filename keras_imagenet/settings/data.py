@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
+from keras_imagenet.preset import Colour, Depth, colour_of
 from keras_imagenet.settings.group import Group, Pixels, Place
 
 
@@ -16,6 +17,17 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Size = Annotated[
     Annotated[Pixels, Tag("side")] | Annotated[tuple[Pixels, Pixels], Tag("sides")],
     Discriminator(lambda value: "sides" if isinstance(value, list | tuple) else "side"),
+]
+
+
+def _known(name: str) -> str:
+    colour_of(name)
+    return name
+
+
+Background = Annotated[
+    Annotated[Colour, Tag("numbers")] | Annotated[str, AfterValidator(_known), Tag("name")],
+    Discriminator(lambda value: "numbers" if isinstance(value, list | tuple) else "name"),
 ]
 
 
@@ -135,6 +147,11 @@ class DataSettings(Group):
     """Mean of each channel on the scale 0-1, subtracted. ImageNet's for RGB and 0.5 for greyscale if not given."""
     std: tuple[Annotated[float, Field(gt=0)], ...] | None = None
     """Standard deviation of each channel on the scale 0-1, divided by. ImageNet's for RGB and 0.5 for greyscale if not given."""
+    depth: Annotated[Depth | None, BeforeValidator(_number)] = None
+    """Bits that the values of 16-bit PNGs use, of which the upper 8 are read: 12 for many scans and cameras. 16 if not given."""
+    background: Background | None = None
+    """Colour that transparent PNG and WebP images are laid on: [red, green, blue], 0-255, a name such as white, or none, which
+    drops transparency. none if not given."""
 
     @field_validator("mean", "std")
     @classmethod

@@ -12,10 +12,13 @@ from keras_imagenet import files, labels, recipes, report, run_folder, runtime
 from keras_imagenet.console import Console
 from keras_imagenet.data import pipeline, sources
 from keras_imagenet.data.images import decode
+from keras_imagenet.data.images.rendering import rendering_of
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream, examine
+from keras_imagenet.data.summary import odd_lines
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.evaluation import Answers, Metrics, evaluator
+from keras_imagenet.preset import Preset
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.settings import Settings
 from keras_imagenet.training import checkpoints, loop, monitors
@@ -44,7 +47,7 @@ def fit(
         console.say(f"{folder.path} is finished already; give another runtime.run_folder to train again")
         return folder.metrics
     _write_beginnings(run, folder)
-    for line in (*sources.left_out_lines(splits), *announcement(run)):
+    for line in (*sources.left_out_lines(splits), *odd_lines(run.training, run.preset), *announcement(run)):
         console.say(line)
     state = run.state
     console.say(f"run folder: {folder.path}" + (f", going on from step {state.step}" if state.step else ""))
@@ -99,7 +102,7 @@ def _write_beginnings(run: Run, folder: RunFolder) -> None:
     # The folder is found by where it is: it may be moved.
     kept = run.settings.model_copy(update={"runtime": run.settings.runtime.model_copy(update={"run_folder": None})})
     files.write(folder.preset_file, run.preset.model_dump_json(indent=2) + "\n")
-    _write_example(run.validation or run.training, folder)
+    _write_example(run.validation or run.training, run.preset, folder)
     labels.write_classes(folder.classes_file, _classes(run))
     files.write_json(
         folder.environment_file, runtime.environment(run.strategy, pipeline.describe_exactness(run.settings.augment))
@@ -110,12 +113,13 @@ def _write_beginnings(run: Run, folder: RunFolder) -> None:
         run_folder.write_history(folder.history_file, run.state.rows)
 
 
-def _write_example(source: Source, folder: RunFolder) -> None:
+def _write_example(source: Source, preset: Preset, folder: RunFolder) -> None:
     """The first readable image as a PNG, for `predict` to be tried on."""
     index = next((index for index in range(len(source)) if examine(source, index) is None), None)
     if index is not None:
         image = source.read(tf.constant(index, tf.int64))
-        pixels = decode(image) if image.dtype == tf.string else image
+        rendering = rendering_of(preset)._replace(smooth_chroma=True)
+        pixels = decode(image, rendering) if image.dtype == tf.string else image
         files.write(folder.example_file, tf.io.encode_png(pixels).numpy())
 
 

@@ -19,6 +19,7 @@ from keras_imagenet.data.images import (
 )
 from keras_imagenet.data.images.boxes import random_boxes
 from keras_imagenet.data.images.logits import logits_of
+from keras_imagenet.data.images.rendering import Rendering
 from keras_imagenet.preset import Preset
 
 KERNELS = {"area": Image.BOX, "bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC}
@@ -70,7 +71,7 @@ def test_every_oddity_is_decoded_as_by_pillow_or_named(shared):
         np.testing.assert_array_equal(pixels, expected, err_msg=path.name)
         # Decoding a part only gives what decoding the whole gives.
         preset = Preset(size=(64, 64))
-        pixels = decode(content, smooth_chroma=False).numpy()  # as `area` takes them
+        pixels = decode(content, Rendering(smooth_chroma=False)).numpy()  # as `area` takes them
         np.testing.assert_array_equal(evaluate(content), evaluation_crop(pixels, preset), err_msg=path.name)
         np.testing.assert_array_equal(crop(content, (4, 7)), random_resized_crop(pixels, (4, 7), preset))
 
@@ -80,7 +81,7 @@ def test_exif_orientations_turn_image_and_crop(number):
     content = with_orientation(photo(), number, "II" if number % 2 else "MM")
     expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB"))
     np.testing.assert_array_equal(decode(content), expected)
-    expected = decode(content, smooth_chroma=False).numpy()
+    expected = decode(content, Rendering(smooth_chroma=False)).numpy()
     evaluate, crop = graphs(Preset(size=(64, 64)))
     np.testing.assert_array_equal(evaluate(content), evaluation_crop(expected, Preset(size=(64, 64))))
     upright = random_resized_crop(expected, (1, 2), Preset(size=(64, 64)))

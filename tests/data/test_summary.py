@@ -11,6 +11,7 @@ from keras_imagenet.data.sheet import draw_first_batch
 from keras_imagenet.data.sources import open_source
 from keras_imagenet.data.summary import summary, summary_lines
 from keras_imagenet.errors import SettingsError
+from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
 
 
@@ -34,7 +35,7 @@ def settings(tmp_path_factory) -> Settings:
 
 
 def test_summary_of_odd_files(settings):
-    content = summary(open_source(settings.data.source))
+    content = summary(open_source(settings.data.source), Preset())
     train = content["train"]
     assert train["counts"] == {"a": 5, "b": 4}
     assert content["validation"]["without"] == ["b"]
@@ -51,7 +52,7 @@ def test_summary_of_odd_files(settings):
 
 
 def test_a_limit_says_that_it_looked_at_some(settings):
-    content = summary(open_source(settings.data.source), limit=3)
+    content = summary(open_source(settings.data.source), Preset(), limit=3)
     assert content["train"]["looked_at"] == 3
     assert any("of 3 images chosen at random" in line for line in summary_lines(content))
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_imagenet.data.images.boxes import Form, centre_boxes, random_boxes
 from keras_imagenet.data.images.compiled_resample import resample_each
 from keras_imagenet.data.images.declared import MAXIMUM_PIXELS
+from keras_imagenet.data.images.rendering import rendering_of
 from keras_imagenet.data.images.resample import margin, resample
 from keras_imagenet.data.images.seen import Seen, decoded_pixels, divisors, look_at, pixels_of
 from keras_imagenet.data.images.tracing import traced_once
@@ -144,7 +145,7 @@ def _cut(
     """The boxes, float64 [n, 4], resampled to the preset's size, of what is decoded in windows, int32 [n, 4]."""
 
     def act(seen: Seen, windows: tf.Tensor, boxes: tf.Tensor, divided: tf.Tensor, *mirrored: tf.Tensor) -> tf.Tensor:
-        parts, starts, boxes = pixels_of(seen, windows, boxes, divided, _smooth_chroma(preset))
+        parts, starts, boxes = pixels_of(seen, windows, boxes, divided, rendering_of(preset))
         how = preset.size, preset.kernel, preset.antialias
         return _channels(resampling(parts, starts, boxes, *how, *mirrored), preset)
 
@@ -187,16 +188,11 @@ def _resampled_by_tensorflow(images: Sequence[tf.Tensor], starts: tf.Tensor, box
     return tf.stack([resample(image[:, start:], box, *how) for image, start, box in rows])
 
 
-def _smooth_chroma(preset: Preset) -> bool:
-    """An average sees each colour where it is stored; what is interpolated between is for kernels that sample points."""
-    return preset.kernel != "area"
-
-
 def _padded(
     seen: Seen, windows: tf.Tensor, boxes: tf.Tensor, divided: tf.Tensor, preset: Preset, resampling: Resampling
 ) -> tf.Tensor:
     """The whole images as large as they fit, in the middle, with borders of the mean's colour."""
-    parts, starts, boxes = pixels_of(seen, windows, boxes, divided, _smooth_chroma(preset))
+    parts, starts, boxes = pixels_of(seen, windows, boxes, divided, rendering_of(preset))
     target = tf.constant(preset.size)
     scale = tf.reduce_min(tf.cast(target, tf.float64) / boxes[:, 2:], axis=1, keepdims=True)
     sizes = tf.clip_by_value(tf.cast(tf.round(boxes[:, 2:] * scale), tf.int32), 1, target)

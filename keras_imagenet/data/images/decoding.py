@@ -1,27 +1,28 @@
 """Encoded bytes to pixels: the format is told by the content, never by a name.
 
-JPEG, PNG, BMP, GIF and WebP, of animations the first frame, as uint8 RGB. Greyscale, CMYK, palettes and 16 bits (their high
-byte) become RGB; transparency is dropped, as Pillow's convert('RGB') does; JPEG, PNG and WebP are turned as their Exif orientation
-says.
+JPEG, PNG, BMP, GIF and WebP, of animations the first frame, as uint8 RGB. Greyscale, CMYK, palettes and 16 bits (their upper 8, or
+those of fewer) become RGB; transparency is dropped, as Pillow's convert('RGB') does, or laid on a background; JPEG, PNG and WebP
+are turned as their Exif orientation says.
 """
 
-from functools import partial
+from functools import cache, partial
 
 import tensorflow as tf
 
 from keras_imagenet.data.images import exif, gif, jpeg, png, webp
 from keras_imagenet.data.images.declared import JPEG, assert_size, format_of
 from keras_imagenet.data.images.fields import number, piece
+from keras_imagenet.data.images.rendering import Rendering
 from keras_imagenet.data.images.tracing import traced_once
 
 
 @tf.autograph.experimental.do_not_convert
-def decode(encoded: tf.Tensor, smooth_chroma: bool = True) -> tf.Tensor:
+def decode(encoded: tf.Tensor, rendering: Rendering = Rendering()) -> tf.Tensor:  # noqa: B008
     """Decode a whole image.
 
     Args:
         encoded: string scalar, the bytes of a JPEG, PNG, BMP, GIF or WebP file.
-        smooth_chroma: whether a JPEG's colours that are stored at half the size are interpolated, as Pillow does, or repeated.
+        rendering: what becomes of what 8 bits of RGB cannot hold.
 
     Returns:
         uint8 [h, w, 3], upright.
@@ -34,14 +35,16 @@ def decode(encoded: tf.Tensor, smooth_chroma: bool = True) -> tf.Tensor:
     with tf.control_dependencies([assert_size(size)]):
         pixels = tf.cond(
             kind[0] == JPEG,
-            lambda: jpeg.whole(encoded, smooth_chroma),
-            lambda: decode_other(encoded, exif.turned_size(size, turned[0]), kind[0]),
+            lambda: jpeg.whole(encoded, rendering.smooth_chroma),
+            lambda: decode_other(encoded, exif.turned_size(size, turned[0]), kind[0], rendering),
         )
     return tf.ensure_shape(exif.upright(pixels, turned[0]), (None, None, 3))
 
 
-traced_decode = tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
-"""decode of one image as a graph, traced when it is first called: a tenth of the time, where one after the other is decoded."""
+@cache
+def traced_decode(rendering: Rendering = Rendering()) -> tf.types.experimental.PolymorphicFunction:  # noqa: B008
+    """decode of one image as a graph, traced when it is first called: a tenth of the time, where one after the other is decoded."""
+    return tf.function(partial(decode, rendering=rendering), input_signature=[tf.TensorSpec([], tf.string)])
 
 
 @traced_once
@@ -69,12 +72,17 @@ def header(encoded: tf.Tensor) -> tf.Tensor:
 
 
 @traced_once
-def decode_other(encoded: tf.Tensor, size: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
+def decode_other(encoded: tf.Tensor, size: tf.Tensor, kind: tf.Tensor, rendering: Rendering) -> tf.Tensor:
     """Pixels as they are stored, uint8 [h, w, 3], of any format but JPEG, which has room for less than the whole.
 
     size: int32 [2], height and width that the header declared; anything else is an error. kind: the format.
     """
-    decoders = [partial(act, encoded) for act in (png.decode_png, _decode_bmp, gif.decode_gif, webp.decode_webp)]
+    decoders = [
+        partial(png.decode_png, encoded, rendering),
+        partial(_decode_bmp, encoded),
+        partial(gif.decode_gif, encoded),
+        partial(webp.decode_webp, encoded, rendering),
+    ]
     pixels = tf.switch_case(kind - 1, decoders)
     as_declared = tf.reduce_all(tf.shape(pixels)[:2] == size)
     with tf.control_dependencies([tf.raw_ops.Assert(condition=as_declared, data=["not of the declared size"])]):

@@ -61,7 +61,7 @@ def fault(encoded: bytes) -> str | None:
     if name not in {*_SUPPORTED.values(), "WebP"}:
         return f"{name}, which is not supported; {_WANTED}"
     try:
-        traced_decode(tf.constant(encoded))
+        traced_decode()(tf.constant(encoded))
     except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError, tf.errors.DataLossError) as error:
         return _reason(name, encoded, str(error))
     return None

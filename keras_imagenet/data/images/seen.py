@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_imagenet.data.images import exif, jpeg
 from keras_imagenet.data.images.declared import JPEG, MAXIMUM_PIXELS, assert_size
 from keras_imagenet.data.images.decoding import decode_other, header
+from keras_imagenet.data.images.rendering import Rendering
 from keras_imagenet.data.images.tracing import traced_once
 
 _PIXELS = -1
@@ -74,7 +75,7 @@ def decoded_pixels(seen: Seen, windows: tf.Tensor, divided: tf.Tensor) -> tf.Ten
 
 
 def pixels_of(
-    seen: Seen, windows: tf.Tensor, boxes: tf.Tensor, divided: tf.Tensor, smooth_chroma: bool
+    seen: Seen, windows: tf.Tensor, boxes: tf.Tensor, divided: tf.Tensor, rendering: Rendering
 ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
     """The pixels of a window of each image.
 
@@ -83,7 +84,7 @@ def pixels_of(
         windows: int32 [n, 4], top, left, height, width of whole pixels.
         boxes: float64 [n, 4], what the crop shows of them.
         divided: int32 [n], by how much their sides are divided on decoding.
-        smooth_chroma: whether a JPEG's colours that are stored at half the size are interpolated, or repeated.
+        rendering: what becomes of what 8 bits of RGB cannot hold.
 
     Returns:
         n images uint8 [h, w, c]; the column, int32 [n], where each one's window begins; and the boxes, float64 [n, 4], in
@@ -100,9 +101,9 @@ def pixels_of(
 
     def plain_parts() -> list[tf.Tensor]:
         rows = zip(seen.images, tf.unstack(wider), strict=True)
-        return [jpeg.part(encoded, window, smooth_chroma) for encoded, window in rows]
+        return [jpeg.part(encoded, window, rendering.smooth_chroma) for encoded, window in rows]
 
-    parts = tf.cond(tf.reduce_all(plain), plain_parts, lambda: _parts(seen.images, facts, plain, smooth_chroma))
+    parts = tf.cond(tf.reduce_all(plain), plain_parts, lambda: _parts(seen.images, facts, plain, rendering))
     for part in parts:
         part.set_shape((None, None, 3))
     return parts, before, _within(boxes, windows, divided[:, tf.newaxis])
@@ -124,7 +125,7 @@ def _look_closer(images: list[tf.Tensor], plain: tf.Tensor) -> tf.Tensor:
 
 
 @traced_once
-def _parts(encoded: list[tf.Tensor], facts: tf.Tensor, plain: tf.Tensor, smooth_chroma: bool) -> list[tf.Tensor]:
+def _parts(encoded: list[tf.Tensor], facts: tf.Tensor, plain: tf.Tensor, rendering: Rendering) -> list[tf.Tensor]:
     """Windows' pixels, n images uint8 [h, w, 3].
 
     facts: int32 [n, 9], the window, the image's facts, and by what its sides are divided. plain: bool [n], whether it is an
@@ -134,27 +135,27 @@ def _parts(encoded: list[tf.Tensor], facts: tf.Tensor, plain: tf.Tensor, smooth_
     return [
         tf.cond(
             is_plain,
-            partial(jpeg.part, image, row[:4], smooth_chroma),
-            partial(_other_part, image, row, smooth_chroma),
+            partial(jpeg.part, image, row[:4], rendering.smooth_chroma),
+            partial(_other_part, image, row, rendering),
         )
         for image, row, is_plain in rows
     ]
 
 
 @traced_once
-def _other_part(encoded: tf.Tensor, facts: tf.Tensor, smooth_chroma: bool) -> tf.Tensor:
+def _other_part(encoded: tf.Tensor, facts: tf.Tensor, rendering: Rendering) -> tf.Tensor:
     window, size, turned, kind, divided = facts[:4], facts[4:6], facts[6], facts[7], facts[8]
     stored_window = exif.stored_box(window, size, turned)
 
     def jpegs() -> tf.Tensor:
-        return jpeg.part(encoded, stored_window, smooth_chroma)
+        return jpeg.part(encoded, stored_window, rendering.smooth_chroma)
 
     def others() -> tf.Tensor:
-        return _slice(decode_other(encoded, exif.turned_size(size, turned), kind), stored_window)
+        return _slice(decode_other(encoded, exif.turned_size(size, turned), kind, rendering), stored_window)
 
     return tf.cond(
         divided > 1,
-        lambda: jpeg.coarse_part(encoded, window, turned, divided, smooth_chroma),
+        lambda: jpeg.coarse_part(encoded, window, turned, divided, rendering.smooth_chroma),
         lambda: exif.upright(tf.cond(kind == JPEG, jpegs, others), turned),
     )
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_imagenet.data.images import exif
 from keras_imagenet.data.images.declared import assert_size
 from keras_imagenet.data.images.fields import little_endian, number, piece
+from keras_imagenet.data.images.rendering import Rendering, rendered
 from keras_imagenet.data.images.tracing import traced_once
 
 _FIRST_CHUNK = 12
@@ -20,12 +21,14 @@ _ALPHA, _EXIF, _ANIMATION = 0x10, 0x08, 0x02
 
 
 @traced_once
-def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
-    """A still, or an animation's first frame on its canvas, whose rest is black: uint8 [h, w, 3] of a string scalar.
+def decode_webp(encoded: tf.Tensor, rendering: Rendering) -> tf.Tensor:
+    """A still, or an animation's first frame on its canvas, whose rest is transparent black: uint8 [h, w, 3] of a string scalar.
 
-    Transparency is dropped. Raises tf.errors.InvalidArgumentError for damaged bytes.
+    Raises tf.errors.InvalidArgumentError for damaged bytes.
     """
-    return tf.cond(_has(encoded, _ANIMATION), lambda: _first_frame(encoded), lambda: _decode_still(encoded))
+    return tf.cond(
+        _has(encoded, _ANIMATION), lambda: _first_frame(encoded, rendering), lambda: _decode_still(encoded, rendering)
+    )
 
 
 def declared_size(encoded: tf.Tensor) -> tf.Tensor:
@@ -54,14 +57,23 @@ def _has(encoded: tf.Tensor, flag: int) -> tf.Tensor:
     return (piece(encoded, _FIRST_CHUNK, 4) == b"VP8X") & (number(encoded, 20, 1, True) // flag % 2 == 1)
 
 
-def _decode_still(encoded: tf.Tensor) -> tf.Tensor:
+def _decode_still(encoded: tf.Tensor, rendering: Rendering) -> tf.Tensor:
     with tf.control_dependencies([assert_size(declared_size(encoded))]):
         image = tf.io.decode_webp(encoded, channels=0)
     # [1, h, w, c], or [h, w, c]: TensorFlow's versions differ.
-    return tf.ensure_shape(tf.reshape(image, tf.shape(image)[-3:])[..., :3], (None, None, 3))
+    image = tf.reshape(image, tf.shape(image)[-3:])
+
+    def colours() -> tf.Tensor:
+        return tf.ensure_shape(image[..., :3], (None, None, 3))
+
+    if rendering.background is None:
+        return colours()
+    return tf.cond(
+        tf.shape(image)[-1] == 4, lambda: rendered(tf.ensure_shape(image, (None, None, 4)), rendering), colours
+    )
 
 
-def _first_frame(encoded: tf.Tensor) -> tf.Tensor:
+def _first_frame(encoded: tf.Tensor, rendering: Rendering) -> tf.Tensor:
     canvas = declared_size(encoded)
     offset = _find(encoded, b"ANMF")
     corner = 2 * tf.stack((number(encoded, offset + 11, 3, True), number(encoded, offset + 8, 3, True)))
@@ -74,10 +86,12 @@ def _first_frame(encoded: tf.Tensor) -> tf.Tensor:
     found = (piece(encoded, offset, 4) == b"ANMF") & tf.reduce_any(kind == [b"VP8 ", b"VP8L", b"ALPH"])
     checks = [assert_size(canvas), tf.raw_ops.Assert(condition=found, data=["animated WebP without a first frame"])]
     with tf.control_dependencies(checks):
-        frame = _decode_still(still)
+        frame = _decode_still(still, rendering)
     behind = canvas - corner - tf.shape(frame)[:2]
     paddings = tf.concat((tf.stack((corner, behind), axis=1), [[0, 0]]), axis=0)
-    return tf.pad(frame, paddings)  # which fails where the frame lies beyond the canvas
+    free = tf.constant(rendering.background or (0, 0, 0), tf.uint8)
+    # Modulo 256: Pad fills with one number only. It fails where the frame lies beyond the canvas.
+    return tf.pad(frame - free, paddings) + free
 
 
 def _find(encoded: tf.Tensor, kind: bytes) -> tf.Tensor:

@@ -6,11 +6,15 @@ import io
 import math
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from keras_imagenet.data.prepare.item import Item
+
+if TYPE_CHECKING:
+    from keras_imagenet.data.images.rendering import Rendering
 
 DEFAULT_QUALITY = 90
 CORRECTED_QUALITY = 100
@@ -63,14 +67,15 @@ def check(item: Item, max_side: int | None, quality: int | None) -> Checked:
     return Checked(item.name, item.label, digest, stored=stored, change=change, psnr=_psnr(pixels, stored))
 
 
-def decoded(encoded: bytes) -> np.ndarray | None:
-    """An image's pixels, uint8 [height, width, 3], as training decodes it; None if it cannot be decoded."""
+def decoded(encoded: bytes, rendering: Rendering | None = None) -> np.ndarray | None:
+    """An image's pixels, uint8 [height, width, 3], as training decodes it (by default, if not said how); None if it cannot be."""
     import tensorflow as tf
 
     from keras_imagenet.data.images.decoding import traced_decode
 
     try:
-        return traced_decode(tf.constant(encoded)).numpy()
+        decode = traced_decode() if rendering is None else traced_decode(rendering)
+        return decode(tf.constant(encoded)).numpy()
     except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError, tf.errors.DataLossError):
         return None
 
