@@ -65,7 +65,7 @@ def _complain(message: str) -> None:
 
 
 def split_settings(arguments: Sequence[str]) -> tuple[list[str], Overrides]:
-    """Arguments without the settings, and the settings among them: --group.key VALUE or --group.key=VALUE, before a --."""
+    """Arguments without the settings, and the settings among them, before a --: --group.key VALUE, --group.key=VALUE, --phases VALUE."""
     rest: list[str] = []
     overrides: Overrides = []
     queue = list(arguments)
@@ -74,7 +74,7 @@ def split_settings(arguments: Sequence[str]) -> tuple[list[str], Overrides]:
         if word == "--":
             return [*rest, word, *queue], overrides
         name, equals, value = word.partition("=")
-        if not name.startswith("--") or "." not in name:
+        if not name.startswith("--") or ("." not in name and name != "--phases"):
             rest.append(word)
             continue
         if not equals:

@@ -1,5 +1,6 @@
 """Source, order, images and augmentation, as one tf.data pipeline that starts at any step in constant time."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -14,6 +15,7 @@ from keras_imagenet.data.seeds import fold
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.sources.source import held
 from keras_imagenet.data.stream import Stream
+from keras_imagenet.data.stretches import Stretch
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import AugmentSettings
 
@@ -38,6 +40,7 @@ def training_stream(
     repeats: int = 1,
     balance: float = 0.0,
     first_step: int = 0,
+    later: Sequence[Stretch] = (),
     unreadable: Mapping[int, str] | None = None,
 ) -> Stream:
     """Endless global batches from `first_step` on, shuffled anew each epoch, as one batch for each replica.
@@ -45,32 +48,46 @@ def training_stream(
     A batch: images uint8 [rows, height, width, channels] (float32 0-255 after stock KerasCV layers), labels int32 [rows],
     epochs int32 [rows] from 0, seeds int32 [rows, 2], weights float32 [rows]: 1, and 0 for unreadable examples; and what
     mixing.on_host draws for mixing.on_device.
-    repeats: how often each drawn example stands in its batch. balance: how far classes are drawn equally often, 0-1.
-    `report` is told the name of every unreadable example and what is wrong with it. Raises SettingsError for a batch that
-    cannot be cut and for stock layers that do not exist, DataError for balance where a class has no example.
+    repeats: how often each drawn example comes. later: what changes at later steps, in their order. balance: how far classes
+    are drawn equally often, 0-1. `report` is told the name of every unreadable example and what is wrong with it. Raises
+    SettingsError for a batch that cannot be cut and for stock layers that do not exist, DataError for balance where a class
+    has no example.
     """
-    Batches(batch_size, strategy.num_replicas_in_sync, repeats=repeats, mixed=settings.mixing is not None)
+    stretches = (Stretch(0, preset, settings), *later)
+    mixed = any(stretch.augment.mixing for stretch in stretches)
+    Batches(batch_size, strategy.num_replicas_in_sync, repeats=repeats, mixed=mixed)
     draw = balanced(source.labels, source.classes, balance) if balance else order.examples
-    augmented = variation(settings, preset)
-    draw_mixing = mixing.on_host(settings, preset, seed)
-    stock_layers = stock.build(settings.keras_cv)
+    kinds = [_kind(source, stretch, seed) for stretch in stretches]
+    borders = [stretch.step for stretch in later]
+
+    def plan_of(step: int, worker: int, workers: int) -> order.Plan:
+        return order.training_plan(step, batch_size, len(source), seed, worker, workers, repeats=repeats, draw=draw)
+
+    def opened(step: int, plan: PlanOf, rows: int) -> tf.data.Dataset:
+        place = bisect_right(borders, step)
+        examples, draw_on_host, stock_layers = kinds[place]
+        steps = tf.data.Dataset.range(step, [*borders, np.iinfo(np.int64).max][place])
+        batches = _batches(steps, source, plan, examples, rows, threads, draw_on_host)
+        for layer in stock_layers:
+            batches = batches.map(partial(_apply_stock, layer))
+        return batches
+
+    at = {"step": first_step, "borders": borders}
+    return Stream(source, batch_size, plan_of, opened, strategy, report, **at, unreadable=unreadable)
+
+
+def _kind(
+    source: Source, stretch: Stretch, seed: int
+) -> tuple[Callable[[Example], Example], mixing.Draw, Sequence[Callable]]:
+    """What makes a stretch's batches: a function from rows to images, what is drawn on the host, stock layers."""
+    augmented = variation(stretch.augment, stretch.preset)
 
     @tf.function(reduce_retracing=True)
     def examples(rows: Example) -> Example:
         read = [source.read(index) for index in tf.unstack(rows["index"])]
         return augmented(read, {name: value for name, value in rows.items() if name != "index"})
 
-    def plan_of(step: int, worker: int, workers: int) -> order.Plan:
-        return order.training_plan(step, batch_size, len(source), seed, worker, workers, repeats=repeats, draw=draw)
-
-    def opened(step: int, plan: PlanOf, rows: int) -> tf.data.Dataset:
-        steps = tf.data.Dataset.range(step, np.iinfo(np.int64).max)
-        batches = _batches(steps, source, plan, examples, rows, threads, draw_mixing)
-        for layer in stock_layers:
-            batches = batches.map(partial(_apply_stock, layer))
-        return batches
-
-    return Stream(source, batch_size, plan_of, opened, strategy, report, step=first_step, unreadable=unreadable)
+    return examples, mixing.on_host(stretch.augment, stretch.preset, seed), stock.build(stretch.augment.keras_cv)
 
 
 def variation(settings: AugmentSettings, preset: Preset) -> Callable[[Sequence[tf.Tensor], Example], Example]:

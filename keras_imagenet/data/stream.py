@@ -5,7 +5,7 @@ import os
 import re
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,7 +40,8 @@ class Stream:
     """An iterator over global batches from a step on, that can be sought.
 
     plan_of(step, worker, workers): the rows of a batch that a worker reads. opened(step, plan_of, rows): a dataset of
-    batches of `rows` rows, as plan_of(step) and those after it say. report(name, reason): told of every unreadable example,
+    batches of `rows` rows, as plan_of(step) and those after it say; it ends where the next of `borders` is, steps from which
+    batches may be of another kind. report(name, reason): told of every unreadable example,
     once; it may raise.
     """
 
@@ -54,11 +55,13 @@ class Stream:
         report: Callable[[str, str], None],
         *,
         step: int = 0,
+        borders: Sequence[int] = (),
         unreadable: Mapping[int, str] | None = None,
     ) -> None:
         self.source = source
         self.batch_size = batch_size
         self.unreadable = dict(unreadable or {})
+        self._borders = frozenset(borders)
         self._plan_of = plan_of
         self._opened = opened
         self._strategy = strategy
@@ -109,6 +112,8 @@ class Stream:
                 self.seek(self.step)
             else:
                 self.step += 1
+                if self.step in self._borders:
+                    self.seek(self.step)
                 return batch
 
     def _mend(self, error: Exception, pause: float | None) -> None:

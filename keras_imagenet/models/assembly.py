@@ -64,16 +64,26 @@ def at_evaluation_size(
     """
     if preset.evaluation.size == preset.size:
         return network
+    return at_size(network, settings, preset.evaluation, origin, "data.evaluation_size")
+
+
+def at_size(
+    network: "keras.Model", settings: Settings, preset: Preset, origin: Origin | None, asked: str
+) -> "keras.Model":
+    """The same network for images of another preset's size, whose variables have the same shapes; asked: by which setting.
+
+    Raises SettingsError where its variables depend on the size of its images.
+    """
     other = registry.build(
         settings.model.name,
-        input_shape=preset.evaluation.input_shape,
+        input_shape=preset.input_shape,
         classes=network.output_shape[-1],
         **_options(settings, origin),
     )
     for one, another in zip(network.variables, other.variables, strict=True):
         if one.shape != another.shape:
             raise SettingsError(
-                f"data.evaluation_size: {settings.model.name}'s weights depend on the size of its images "
+                f"{asked}: {settings.model.name}'s weights depend on the size of its images "
                 f"({one.path} has {tuple(one.shape)} and {tuple(another.shape)}); leave it out"
             )
     freezing.freeze(other, settings.model.freeze)

@@ -6,6 +6,7 @@ from keras_imagenet.settings.augment import AugmentSettings
 from keras_imagenet.settings.data import DataSettings
 from keras_imagenet.settings.group import Group
 from keras_imagenet.settings.model import ModelSettings
+from keras_imagenet.settings.phases import Phase, augments
 from keras_imagenet.settings.runtime import RuntimeSettings
 from keras_imagenet.settings.training import (
     CosineSchedule,
@@ -34,8 +35,30 @@ class Settings(Group):
     """The loss."""
     train: TrainSettings = TrainSettings()
     """The run's length and batches."""
+    phases: tuple[Phase, ...] = ()
+    """What changes while the run goes on: size, augmentation; earlier ones first."""
     runtime: RuntimeSettings = RuntimeSettings()
     """Devices, precision, threads, seed, run folder."""
+
+    @model_validator(mode="after")
+    def _phases_follow_each_other(self):
+        """In the run's time, each with settings that can be; what goes through the loss is the same in all of them."""
+        try:
+            later = list(augments(self.augment, self.phases))
+        except ValueError as error:
+            raise ValueError(f"phases.{error}") from None
+        before, consistency = 0.0, self.augment.augmix and self.augment.augmix.consistency
+        for number, (phase, augment) in enumerate(zip(self.phases, later, strict=True)):
+            if phase.from_epoch <= before:
+                raise ValueError(
+                    f"phases.{number}.from_epoch = {phase.from_epoch:g}: does not come after the phase before it, at {before:g}"
+                )
+            if (augment.augmix and augment.augmix.consistency) != consistency:
+                raise ValueError(f"phases.{number}.augment.augmix.consistency: is one for the whole run")
+            if augment.keras_cv != self.augment.keras_cv:
+                raise ValueError(f"phases.{number}.augment.keras_cv: is one for the whole run")
+            before = phase.from_epoch
+        return self
 
     @model_validator(mode="after")
     def _recomputed_by_tensorflow(self):
@@ -62,4 +85,9 @@ class Settings(Group):
                     f"schedule.milestones: {milestone:g} does not come before the end of the run's {epochs:g} epochs; "
                     "leave it out, or give more train.epochs"
                 )
+        if self.phases and self.phases[-1].from_epoch >= epochs:
+            raise ValueError(
+                f"phases: from_epoch {self.phases[-1].from_epoch:g} does not come before the end of the run's {epochs:g} epochs; "
+                "leave it out, or give more train.epochs"
+            )
         return self

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_imagenet import runtime
 from keras_imagenet.data import pipeline
 from keras_imagenet.data.balance import slots
-from keras_imagenet.training import optimizers, recomputation, schedules
+from keras_imagenet.training import optimizers, phases, recomputation, schedules
 from keras_imagenet.training.assembly import Run
 
 
@@ -41,6 +41,7 @@ def announcement(run: Run) -> list[str]:
         f"weight decay: {settings.optimizer.weight_decay:g} on {decayed} of {len(variables)} weights{_sparing(run)}",
         f"runtime: {settings.runtime.precision} on {device_names}, {runtime.threads(settings.runtime)} reading threads, "
         f"seed {settings.runtime.seed}; {run.compiled.why}; {pipeline.describe_exactness(settings.augment)}{recomputed}",
+        *phases.lines(settings, run.course),
     ]
 
 

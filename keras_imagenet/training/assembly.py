@@ -1,7 +1,7 @@
 """What a run is made of before its first step: network, objective, optimizer, length and data, checked against each other."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import keras
@@ -12,6 +12,7 @@ from keras_imagenet.console import Console
 from keras_imagenet.data import mixing, pipeline, sources
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream
+from keras_imagenet.data.stretches import Stretch
 from keras_imagenet.errors import DataError
 from keras_imagenet.models import assembly as networks
 from keras_imagenet.models import freezing
@@ -19,7 +20,7 @@ from keras_imagenet.models.weights import Origin
 from keras_imagenet.models.weights.fitting import Fitted
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
-from keras_imagenet.training import fused_norm, objectives, optimizers, recomputation
+from keras_imagenet.training import fused_norm, objectives, optimizers, phases, recomputation, resizing
 from keras_imagenet.training import state as states
 from keras_imagenet.training import step as steps
 from keras_imagenet.training.course import Course, course_of
@@ -31,7 +32,8 @@ class Run:
     """What a run is made of.
 
     evaluated: the network at evaluation's size, of weights of the same shapes; most often the state's own. step: makes a
-    step, see `training.step`. compiled: whether XLA compiles it, and why or why not.
+    step, see `training.step`. compiled: whether XLA compiles it, and why or why not. stretches: the run's parts, whose images
+    have a size and augmentation of their own.
     """
 
     settings: Settings
@@ -47,6 +49,7 @@ class Run:
     step: Callable[[steps.Batch, tf.Tensor, tf.Tensor], None]
     compiled: runtime.Compiled
     started_from: str
+    stretches: tuple[Stretch, ...]
 
     @property
     def fingerprint(self) -> str:
@@ -64,16 +67,24 @@ def assemble(settings: Settings, splits: sources.Splits, strategy: tf.distribute
     course = course_of(settings, len(training), strategy.num_replicas_in_sync)
     origin = networks.origin_of(settings)
     preset = networks.preset_of(settings, origin)
+    stretches = phases.stretches(settings, preset, course)
     objective = _objective(settings, preset, training)
     with strategy.scope():
         network, fitted = networks.build(settings, preset, origin, training.classes)
         evaluated = networks.at_evaluation_size(network, settings, preset, origin)
+        resized = resizing.networks_by_size(network, settings, stretches, origin)
         optimizer = _optimizer(settings, network)
         state = states.start(network, optimizer, settings.runtime.precision)
-    fused_norm.fuse(network)
+    for one in resized.values():
+        fused_norm.fuse(one)
     compiled = runtime.compiled(settings, steps.communicates(network, strategy))
     plan = steps.Plan(course.batches.size, course.batches.accumulate, settings.train.clip_norm, compiled.on)
-    forward = recomputation.checkpointed(network) if settings.train.gradient_checkpointing else None
+
+    def step_of(stretch: Stretch) -> Callable[..., None]:
+        forward = _forward(resized[stretch.preset.size], settings)
+        own = replace(objective, preset=stretch.preset, mix=mixing.on_device(stretch.augment))
+        return steps.build(state, own, optimizer, strategy, plan, forward)
+
     return Run(
         settings=settings,
         preset=preset,
@@ -85,7 +96,8 @@ def assemble(settings: Settings, splits: sources.Splits, strategy: tf.distribute
         evaluated=evaluated,
         objective=objective,
         optimizer=optimizer,
-        step=steps.build(state, objective, optimizer, strategy, plan, forward),
+        stretches=tuple(stretches),
+        step=resizing.step_by_stretch(state, stretches, step_of),
         compiled=compiled,
         started_from=_started_from(origin, fitted),
     )
@@ -107,6 +119,7 @@ def open_data(run: Run, console: Console) -> tuple[Stream, Stream | None]:
         repeats=settings.train.repeats,
         balance=settings.train.balance,
         first_step=run.state.step,
+        later=run.stretches[1:],
         unreadable=run.state.unreadable,
     )
     if run.validation is None:
@@ -127,6 +140,13 @@ def _objective(settings: Settings, preset: Preset, training: Source) -> objectiv
         mix=mixing.on_device(settings.augment),
         consistency=augmix.consistency if augmix else 0.0,
     )
+
+
+def _forward(network: keras.Model, settings: Settings) -> steps.Forward:
+    """The training pass of a network."""
+    if settings.train.gradient_checkpointing:
+        return recomputation.checkpointed(network)
+    return partial(network.stateless_call, training=True)
 
 
 def _optimizer(settings: Settings, network: keras.Model) -> optimizers.Optimizer:

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from keras_imagenet.data.batches import Batches, EpochEnd
 from keras_imagenet.settings import Settings
+from keras_imagenet.settings.phases import augments
 from keras_imagenet.training import schedules
 
 
@@ -43,7 +44,7 @@ def course_of(settings: Settings, examples: int, replicas: int = 1) -> Course:
         replicas=replicas,
         repeats=train.repeats,
         accumulate=train.accumulate,
-        mixed=settings.augment.mixing is not None,
+        mixed=any(augment.mixing for augment in (settings.augment, *augments(settings.augment, settings.phases))),
     )
     epochs = train.length_in_epochs or batches.epochs(train.steps, examples)
     schedule = schedules.build(

@@ -16,8 +16,9 @@ COUNT = st.integers(1, 9)
 
 @given(size=st.integers(1, 600), replicas=COUNT, accumulate=COUNT, repeats=COUNT, mixed=st.booleans())
 def test_what_is_accepted_can_be_cut_and_what_is_refused_cannot(size, replicas, accumulate, repeats, mixed):
-    whole = size % (replicas * accumulate) == 0 and size % repeats == 0
-    groups = size % (8 * replicas * accumulate) == 0 and (repeats == 1 or size // repeats >= 8)
+    whole = size % (replicas * accumulate) == 0 and repeats <= size
+    different = 8 if size % repeats == 0 else 9
+    groups = size % (8 * replicas * accumulate) == 0 and (repeats == 1 or size // repeats >= different)
     options = {"replicas": replicas, "accumulate": accumulate, "repeats": repeats, "mixed": mixed}
     if not whole or (mixed and not groups):
         with pytest.raises(SettingsError, match=r"^train\.(batch_size|accumulate|repeats)\b"):
@@ -25,14 +26,15 @@ def test_what_is_accepted_can_be_cut_and_what_is_refused_cannot(size, replicas, 
         return
     batches = Batches(size, **options)
     assert batches.micro_rows * accumulate == batches.rows
-    assert batches.rows * replicas == batches.different * repeats == size
+    assert batches.rows * replicas == size
+    assert 0 <= size - batches.different * repeats < repeats
 
 
 @pytest.mark.parametrize(
     ("options", "wanted"),
     [
         ({"size": 10, "replicas": 4}, "train.batch_size = 10: must be divisible by the number of replicas (4)"),
-        ({"size": 10, "repeats": 3}, "train.batch_size = 10: must be divisible by train.repeats (3)"),
+        ({"size": 10, "repeats": 11}, "train.repeats = 11: is more than train.batch_size (10)"),
         ({"size": 32, "replicas": 2, "accumulate": 3}, "train.accumulate = 3: must divide each replica's 16 examples"),
         ({"size": 9, "replicas": 3, "workers": 2}, "runtime.workers: 2 cannot have as many of 3 replicas each"),
         (

@@ -69,8 +69,9 @@ def test_drop_rates_rise_to_the_last_block_or_short_of_it_or_are_the_same():
     assert blocks.drop_rates(0.3, 1) == [0.0]
 
 
-@pytest.mark.parametrize(("name", "last"), [("efficientnet_b0", 0.2 * 15 / 16), ("convnext_tiny", 0.1)])
+@pytest.mark.parametrize(("name", "last"), [("efficientnet_b0", 0.2 * 14 / 16), ("convnext_tiny", 0.1)])
 def test_a_family_has_its_papers_drop_rates(name, last):
+    """EfficientNet-B0's sixteenth block has no way around it; its fifteenth drops 14 / 16 of the full rate."""
     rates = [layer.rate for layer in registered(name).layers if layer.name.endswith("_drop")]
     assert rates[-1] == pytest.approx(last)
     same = [

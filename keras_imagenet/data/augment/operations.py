@@ -467,34 +467,37 @@ def _sample_each(
                 elif sampling == _NEAREST:
                     target[row, column, channel] = source[int(source_y), int(source_x), channel]
                 else:
-                    target[row, column, channel] = _bicubic(source[:, :, channel], source_x - 0.5, source_y - 0.5)
+                    target[row, column, channel] = _bicubic(source, channel, source_x - 0.5, source_y - 0.5)
 
 
 @compiled
-def _bicubic(values: np.ndarray, x: float, y: float) -> np.uint8:
-    """Between 4 x 4 pixels: columns beyond the edge have its value, rows beyond it what the row before them gave."""
-    height, width = values.shape
-    left, top = math.floor(x) - 1, math.floor(y) - 1
-    across, down = x - math.floor(x), y - math.floor(y)
-    sums = np.empty(4)
-    for row in range(4):
-        if row > 0 and not 0 <= top + row < height:
-            sums[row] = sums[row - 1]
-            continue
-        line = values[min(max(top + row, 0), height - 1)]
-        taps = np.empty(4)
-        for column in range(4):
-            taps[column] = line[min(max(left + column, 0), width - 1)]
-        sums[row] = _cubic(taps, across)
-    return np.uint8(np.int32(min(max(_cubic(sums, down), 0.0), 255.0)))
+def _bicubic(source: np.ndarray, channel: int, x: float, y: float) -> np.uint8:
+    """Between 4 x 4 pixels, those of the edge for what lies beyond it."""
+    height, width = source.shape[:2]
+    left, top = math.floor(x), math.floor(y)
+    across, down = x - left, y - top
+    first, second = min(max(left - 1, 0), width - 1), min(max(left, 0), width - 1)
+    third, fourth = min(max(left + 1, 0), width - 1), min(max(left + 2, 0), width - 1)
+    above = _along(source[min(max(top - 1, 0), height - 1)], channel, first, second, third, fourth, across)
+    upper = _along(source[min(max(top, 0), height - 1)], channel, first, second, third, fourth, across)
+    lower = _along(source[min(max(top + 1, 0), height - 1)], channel, first, second, third, fourth, across)
+    below = _along(source[min(max(top + 2, 0), height - 1)], channel, first, second, third, fourth, across)
+    return np.uint8(np.int32(min(max(_cubic(above, upper, lower, below, down), 0.0), 255.0)))
 
 
 @compiled
-def _cubic(taps: np.ndarray, share: float) -> float:
-    """Pillow's cubic through the second of four values, in its order."""
-    second, third = -taps[0] + taps[2], 2 * (taps[0] - taps[1]) + taps[2] - taps[3]
-    fourth = -taps[0] + taps[1] - taps[2] + taps[3]
-    return taps[1] + share * (second + share * (third + share * fourth))
+def _along(
+    line: np.ndarray, channel: int, first: int, second: int, third: int, fourth: int, share: float
+) -> np.float64:
+    values = np.float64(line[first, channel]), np.float64(line[second, channel])
+    return _cubic(values[0], values[1], np.float64(line[third, channel]), np.float64(line[fourth, channel]), share)
+
+
+@compiled
+def _cubic(first: float, second: float, third: float, fourth: float, share: float) -> float:
+    """Pillow's cubic from the second of four values to the third, in its order."""
+    slope, bend = -first + third, 2 * (first - second) + third - fourth
+    return second + share * (slope + share * (bend + share * (-first + second - third + fourth)))
 
 
 @compiled
