@@ -10,6 +10,7 @@ from typing import Any
 from keras_imagenet import recipes
 from keras_imagenet.console import columns
 from keras_imagenet.errors import SettingsError, nearest
+from keras_imagenet.training import phases
 from keras_imagenet.training.course import Course, course_of
 
 COLUMNS = ("name", "network", "epochs", "batch", "top-1", "source")
@@ -68,6 +69,7 @@ def details(name: str, examples: int | None = None) -> dict[str, Any]:
         "steps_per_epoch": course.steps_per_epoch,
         "steps": course.steps,
         "learning_rate": _rates(course),
+        "phases": phases.lines(settings, course),
     }
 
 
@@ -93,6 +95,7 @@ def details_lines(content: Mapping[str, Any]) -> list[str]:
             f"with {content['examples']:,} examples: {content['steps_per_epoch']:,.1f} steps an epoch, "
             f"{content['steps']:,} in all"
         )
+        lines += content["phases"]
         lines += ["learning rate:", *(f"  {line}" for line in _rate_lines(content["learning_rate"]))]
     return lines
 

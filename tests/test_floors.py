@@ -31,8 +31,10 @@ LIGHT = dict.fromkeys(GROUND, GROUND) | {
         "recipes",
         "data.order",
         "data.batches",
+        "data.stretches",
         "training.schedules",
         "training.course",
+        "training.phases",
     ),
 }
 SECOND = (*GROUND, "settings")

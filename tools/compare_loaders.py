@@ -86,7 +86,7 @@ def on_device(batches: "tf.data.Dataset", settings: "AugmentSettings", preset: "
     if act is None:
         yield from batches
         return
-    draw, targets = mixing.on_host(settings, preset.size, 0), tf.zeros((BATCH, 1))
+    draw, targets = mixing.on_host(settings, preset, 0), tf.zeros((BATCH, 1))
     step = tf.function(lambda images, rows: act(normalise(images, preset), targets, rows)[0])
     for number, images in enumerate(batches.prefetch(2)):
         plan = order.training_plan(number, BATCH, 1_281_167, 0)

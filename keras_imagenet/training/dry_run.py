@@ -1,5 +1,6 @@
 """A dry run: one step of a run, which leaves nothing behind, and the memory that it took."""
 
+import math
 import resource
 from dataclasses import dataclass
 
@@ -40,10 +41,12 @@ class Memory:
 def try_one_batch(
     settings: Settings, splits: sources.Splits, strategy: tf.distribute.Strategy, console: Console
 ) -> tuple[Run, Memory]:
-    """Prepare a run and make one step of it, for what that shows: whether it works, and the memory it takes."""
+    """Prepare a run and make one step of it, of the largest images, for what that shows: whether it works, and the memory."""
     run = assemble(settings, splits, strategy)
+    step = max(run.stretches, key=lambda stretch: math.prod(stretch.preset.size)).step
+    run.state.step = step
     batches, validation = open_data(run, console)
-    run.step(next(batches), tf.constant(run.course.schedule(0), tf.float64), tf.constant(0, tf.int64))
+    run.step(next(batches), tf.constant(run.course.schedule(step), tf.float64), tf.constant(step, tf.int64))
     if validation is not None:
         next(validation)
     return run, Memory.now(run)

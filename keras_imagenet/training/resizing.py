@@ -32,9 +32,7 @@ def networks_by_size(
 
 def step_by_stretch(state: State, stretches: Sequence[Stretch], build: Callable[[Stretch], Step]) -> Step:
     """A step that is that of the stretch in which the state stands; each kind is traced once."""
-    kinds: dict[Any, Step] = {}
-    for stretch in stretches:
-        kinds.setdefault(stretch.on_device, build(stretch))
+    kinds = {kind: build(stretch) for kind, stretch in {stretch.on_device: stretch for stretch in stretches}.items()}
     if len(kinds) == 1:
         return next(iter(kinds.values()))
     starts = [stretch.step for stretch in stretches]
