@@ -19,7 +19,7 @@ from keras_imagenet.models.weights import Origin
 from keras_imagenet.models.weights.fitting import Fitted
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
-from keras_imagenet.training import fused_norm, objectives, optimizers, recomputation
+from keras_imagenet.training import averages, clipping, fused_norm, objectives, optimizers, recomputation, schedules
 from keras_imagenet.training import state as states
 from keras_imagenet.training import step as steps
 from keras_imagenet.training.course import Course, course_of
@@ -68,11 +68,13 @@ def assemble(settings: Settings, splits: sources.Splits, strategy: tf.distribute
     with strategy.scope():
         network, fitted = networks.build(settings, preset, origin, training.classes)
         evaluated = networks.at_evaluation_size(network, settings, preset, origin)
-        optimizer = _optimizer(settings, network)
-        state = states.start(network, optimizer, settings.runtime.precision)
+        optimizer = _optimizer(settings, network, course.batches.size)
+        average = _average(settings, course)
+        state = states.start(network, optimizer, settings.runtime.precision, average)
     fused_norm.fuse(network)
     compiled = runtime.compiled(settings, steps.communicates(network, strategy))
-    plan = steps.Plan(course.batches.size, course.batches.accumulate, settings.train.clip_norm, compiled.on)
+    clip = clipping.build(settings.train, network.trainable_variables)
+    plan = steps.Plan(course.batches.size, course.batches.accumulate, clip, compiled.on)
     forward = recomputation.checkpointed(network) if settings.train.gradient_checkpointing else None
     return Run(
         settings=settings,
@@ -85,7 +87,7 @@ def assemble(settings: Settings, splits: sources.Splits, strategy: tf.distribute
         evaluated=evaluated,
         objective=objective,
         optimizer=optimizer,
-        step=steps.build(state, objective, optimizer, strategy, plan, forward),
+        step=steps.build(state, objective, optimizer, strategy, plan, forward, average),
         compiled=compiled,
         started_from=_started_from(origin, fitted),
     )
@@ -122,6 +124,7 @@ def _objective(settings: Settings, preset: Preset, training: Source) -> objectiv
     return objectives.Objective(
         preset,
         len(training.classes),
+        loss=objectives.loss_of(settings.loss),
         label_smoothing=settings.loss.label_smoothing,
         class_weights=objectives.class_weights(settings.loss, training),
         mix=mixing.on_device(settings.augment),
@@ -129,10 +132,17 @@ def _objective(settings: Settings, preset: Preset, training: Source) -> objectiv
     )
 
 
-def _optimizer(settings: Settings, network: keras.Model) -> optimizers.Optimizer:
+def _optimizer(settings: Settings, network: keras.Model, batch_size: int) -> optimizers.Optimizer:
     factor = settings.optimizer.depth_factor
     factors = freezing.depth_factors(network, factor) if factor < 1 else None
-    return optimizers.build(settings.optimizer, network.trainable_variables, factors)
+    peak = schedules.scaled(settings.optimizer.learning_rate, batch_size, settings.schedule.reference_batch)
+    return optimizers.build(settings.optimizer, network.trainable_variables, factors, peak)
+
+
+def _average(settings: Settings, course: Course) -> averages.Average | None:
+    if settings.average is None:
+        return None
+    return averages.build(settings.average, course, getattr(settings.schedule, "warmup_epochs", 0.0))
 
 
 def _started_from(origin: Origin | None, fitted: Fitted | None) -> str:

@@ -10,7 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from keras_imagenet.data.sources import Source
 from keras_imagenet.errors import DataError, SettingsError
-from keras_imagenet.settings import LossSettings
+from keras_imagenet.settings import CrossEntropySettings
 from keras_imagenet.training import objectives
 
 GOLDEN = Path(__file__).parent.parent / "golden/losses.npz"
@@ -22,7 +22,7 @@ def source(labels: list[int]) -> Source:
 
 
 def weights(labels: list[int], **settings) -> np.ndarray | None:
-    return objectives.class_weights(LossSettings(**settings), source(labels))
+    return objectives.class_weights(CrossEntropySettings(**settings), source(labels))
 
 
 def test_the_weighted_loss_and_its_gradient_are_pytorchs() -> None:
@@ -81,4 +81,4 @@ def test_what_cannot_be_weighed_is_named() -> None:
     with pytest.raises(DataError, match=r"loss.class_weights balanced: the class n2 and 1 more have no training image"):
         weights([0], class_weights="balanced")
     with pytest.raises(ValidationError, match="effective_beta belongs to class_weights effective"):
-        LossSettings(effective_beta=0.9)
+        CrossEntropySettings(effective_beta=0.9)
