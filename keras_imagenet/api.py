@@ -48,7 +48,7 @@ def fit(
     assembly.require_known(settings.model.name)
     console.doing("looking at the data")
     splits = sources.open_source(settings.data.source)
-    sources.require_validation(settings.train, splits)
+    sources.require_validation(settings, splits)
     with run_folder.created(settings, recipe) as folder, _said_how_to_go_on(folder):
         console = replace(console, log_file=folder.log_file)
         console.doing("starting TensorFlow")
@@ -91,7 +91,7 @@ def dry_run(settings: Settings, *, console: Console | None = None, debug: bool =
     assembly.require_known(settings.model.name)
     console.doing("looking at the data")
     splits = sources.open_source(settings.data.source)
-    sources.require_validation(settings.train, splits)
+    sources.require_validation(settings, splits)
     console.doing("starting TensorFlow")
     strategy = runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.data.summary import odd_lines

@@ -36,7 +36,7 @@ def test_how_it_works_quotes_a_line_for_each_part() -> None:
         "simple_cnn",
         "blocks",
         "objectives",
-        "optimizers",
+        "rules",
         "step",
         "loop",
     }

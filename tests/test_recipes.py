@@ -31,7 +31,7 @@ def complaint(*overrides: tuple[str, str], recipe: str | None = None) -> str:
         (
             "optimizer.name",
             "sgdd",
-            "command line: optimizer.name = sgdd: must be one of sgd, adam, adamw; did you mean sgd?",
+            "command line: optimizer.name = sgdd: must be one of sgd, sgdw, rmsprop, adam, adamw, lamb, lion, muon; did you mean sgd?",
         ),
         ("optimizer.beta_1", "0.5", "command line: optimizer.beta_1: unknown setting for this optimizer.name"),
         ("data.source.name", "folder", "command line: data.source.directory: is required"),
@@ -50,7 +50,7 @@ def complaint(*overrides: tuple[str, str], recipe: str | None = None) -> str:
             "yes",
             "command line: augment.random_resized_crop = 'yes': must be a group of settings",
         ),
-        ("schedule.name", "step", "command line: schedule.milestones: is required"),
+        ("schedule.name", "step", "command line: schedule: give milestones or every"),
         ("train", "3", "command line: train = '3': must be a group of settings"),
     ],
 )

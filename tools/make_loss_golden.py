@@ -1,9 +1,9 @@
-"""Writes tests/golden/losses.npz: PyTorch's cross-entropy with class weights, timm's Jensen-Shannon loss, and their gradients.
+"""Writes tests/golden/losses.npz: losses of PyTorch, timm and torchvision, and their gradients.
 
     python tools/make_loss_golden.py tests/golden/losses.npz
 
 Needs torch and timm (2.13 and 1.0.31 wrote the file that is committed). The cross-entropy's targets are probabilities: hard,
-smoothed by 0.1 and mixed in pairs. timm's loss is of the twelve rows as four examples and two views of each.
+smoothed by 0.1 and mixed in pairs. The Jensen-Shannon loss is of the twelve rows as four examples and two views of each.
 """
 
 import contextlib
@@ -15,8 +15,9 @@ import numpy as np
 with contextlib.suppress(ImportError):
     import torchvision_cpu_ops  # noqa: F401  lets a CUDA build of torchvision load beside a CPU build of torch
 import torch
-from timm.loss import JsdCrossEntropy
+from timm.loss import BinaryCrossEntropy, JsdCrossEntropy
 from torch.nn import functional
+from torchvision.ops import sigmoid_focal_loss
 
 
 def make(file: Path) -> None:
@@ -44,6 +45,21 @@ def make(file: Path) -> None:
         "jsd": jsd,
         "jsd_gradient": repeated.grad,
     }
+    binary = {
+        "binary_sum": lambda x: BinaryCrossEntropy(sum_classes=True)(x, targets),
+        "binary_mean": lambda x: BinaryCrossEntropy()(x, targets),
+        "binary_threshold": lambda x: BinaryCrossEntropy(target_threshold=0.0)(x, mixed),
+        "binary_weights": lambda x: BinaryCrossEntropy(weight=weights)(x, targets),
+        "focal": lambda x: sigmoid_focal_loss(x, targets, alpha=-1, gamma=2).sum() / len(x),
+        "focal_alpha": lambda x: sigmoid_focal_loss(x, targets, alpha=0.25, gamma=3).mean(),
+    }
+    mixed = torch.where(targets > 0.03, targets, 0)  # as mixing leaves them: 0 where neither image is of the class
+    for name, loss in binary.items():
+        repeated = logits.detach().clone().requires_grad_()
+        arrays[name] = loss(repeated)
+        arrays[name].backward()
+        arrays[f"{name}_gradient"] = repeated.grad
+    arrays["mixed"] = mixed
     np.savez(file, **{name: value.detach().numpy() for name, value in arrays.items()})
 
 

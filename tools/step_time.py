@@ -139,7 +139,7 @@ def before_step(arguments: argparse.Namespace) -> Step:
     from keras_imagenet.training.trainer import Trainer
 
     from keras_imagenet.models import registry
-    from keras_imagenet.settings.training import SGDSettings
+    from keras_imagenet.settings.optimizer import SGDSettings
     from keras_imagenet.training import fused_norm, optimizers
 
     place = (

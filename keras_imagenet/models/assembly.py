@@ -1,5 +1,6 @@
 """A network as the settings say: architecture, weights, and the preset and label order that come along with them."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ def build(
 
     Raises SettingsError where options, input or weights do not fit the architecture.
     """
-    options = _options(settings, origin)
+    options = _options(settings, origin, len(classes))
     network = registry.build(settings.model.name, input_shape=preset.input_shape, classes=len(classes), **options)
     fitted = origin.give(network) if origin else None
     freezing.freeze(network, settings.model.freeze)
@@ -78,7 +79,7 @@ def at_size(
         settings.model.name,
         input_shape=preset.input_shape,
         classes=network.output_shape[-1],
-        **_options(settings, origin),
+        **_options(settings, origin, network.output_shape[-1]),
     )
     for one, another in zip(network.variables, other.variables, strict=True):
         if one.shape != another.shape:
@@ -90,9 +91,13 @@ def at_size(
     return other
 
 
-def _options(settings: Settings, origin: Origin | None) -> dict[str, Any]:
+def _options(settings: Settings, origin: Origin | None, classes: int) -> dict[str, Any]:
     """The settings' options over those that the weights were trained with."""
     options = dict(settings.model.options)
+    if (
+        options.get("head_bias") == "log_classes"
+    ):  # each sigmoid answers 1 / classes, about (arXiv:1708.02002 section 3.3)
+        options["head_bias"] = -math.log(classes)
     for name, value in (origin.options if origin else {}).items():
         options[name] = {**value, **options.get(name, {})} if isinstance(value, dict) else options.get(name, value)
     return options

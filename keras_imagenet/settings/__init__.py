@@ -3,19 +3,16 @@
 from pydantic import model_validator
 
 from keras_imagenet.settings.augment import AugmentSettings
+from keras_imagenet.settings.average import AverageSettings
 from keras_imagenet.settings.data import DataSettings
 from keras_imagenet.settings.group import Group
+from keras_imagenet.settings.loss import CrossEntropySettings, LossSettings
 from keras_imagenet.settings.model import ModelSettings
+from keras_imagenet.settings.optimizer import OptimizerSettings, SGDSettings
 from keras_imagenet.settings.phases import Phase, augments
 from keras_imagenet.settings.runtime import RuntimeSettings
-from keras_imagenet.settings.training import (
-    CosineSchedule,
-    LossSettings,
-    OptimizerSettings,
-    ScheduleSettings,
-    SGDSettings,
-    TrainSettings,
-)
+from keras_imagenet.settings.schedule import CosineSchedule, ScheduleSettings
+from keras_imagenet.settings.training import TrainSettings
 
 
 class Settings(Group):
@@ -31,8 +28,10 @@ class Settings(Group):
     """The optimizer."""
     schedule: ScheduleSettings = CosineSchedule()
     """The learning rate over the run."""
-    loss: LossSettings = LossSettings()
+    loss: LossSettings = CrossEntropySettings()
     """The loss."""
+    average: AverageSettings | None = None
+    """The average of the weights; none if not given."""
     train: TrainSettings = TrainSettings()
     """The run's length and batches."""
     phases: tuple[Phase, ...] = ()
@@ -69,14 +68,34 @@ class Settings(Group):
         return self
 
     @model_validator(mode="after")
+    def _loss_that_acts(self):
+        """A binary loss goes by sigmoids, consistency by softmax; a threshold acts on mixed targets only."""
+        augmix, threshold = self.augment.augmix, getattr(self.loss, "target_threshold", None)
+        if threshold is not None and self.augment.mixing is None:
+            raise ValueError("loss.target_threshold does nothing without augment.mixing; leave it out, or mix")
+        if augmix is not None and augmix.consistency and self.loss.name != "cross_entropy":
+            raise ValueError(
+                f"augment.augmix.consistency compares answers by softmax, loss.name {self.loss.name} goes by sigmoids; "
+                "leave consistency out, or take loss.name cross_entropy"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_what_there_is(self):
+        if "average" in self.train.keep and self.average is None:
+            raise ValueError(f"train.keep {self.train.keep}: there is no average; name one in average.name")
+        return self
+
+    @model_validator(mode="after")
     def _within_the_run(self):
         """Nothing is set for a time after the run's end; in a run of so many steps epochs are known with the data only."""
         epochs = self.train.length_in_epochs
         if epochs is None:
             return self
-        if self.schedule.warmup_epochs > epochs:
+        warmup = getattr(self.schedule, "warmup_epochs", 0.0)
+        if warmup > epochs:
             raise ValueError(
-                f"schedule.warmup_epochs = {self.schedule.warmup_epochs:g}: is more than the run's {epochs:g} epochs; "
+                f"schedule.warmup_epochs = {warmup:g}: is more than the run's {epochs:g} epochs; "
                 "warm up for fewer, or give more train.epochs"
             )
         for milestone in getattr(self.schedule, "milestones", ()):
@@ -89,5 +108,15 @@ class Settings(Group):
             raise ValueError(
                 f"phases: from_epoch {self.phases[-1].from_epoch:g} does not come before the end of the run's {epochs:g} epochs; "
                 "leave it out, or give more train.epochs"
+            )
+        if getattr(self.schedule, "points", ()) and self.schedule.points[-2].epoch >= epochs:
+            raise ValueError(
+                f"schedule.points: epoch {self.schedule.points[-2].epoch:g} does not come before the end of the run's "
+                f"{epochs:g} epochs; leave out what comes after, or give more train.epochs"
+            )
+        if getattr(self.average, "from_epoch", 0) > epochs:
+            raise ValueError(
+                f"average.from_epoch = {self.average.from_epoch}: is more than the run's {epochs:g} epochs; "
+                "give an earlier one, or more train.epochs"
             )
         return self

@@ -53,8 +53,8 @@ class ModelSettings(Group):
     """Borders of strided convolutions: alike on both sides, as torch, or TensorFlow's; the family's if not given."""
     blur_pool: bool | None = None
     """Whether a binomial filter goes before each strided convolution but the first; no if not given."""
-    head_bias: float | None = None
-    """What the biases of the last layer start at; 0 if not given."""
+    head_bias: float | Literal["log_classes"] | None = None
+    """What the biases of the last layer start at: a number, or log_classes for -log(classes); 0 if not given."""
 
     @field_validator("freeze")
     @classmethod

@@ -9,17 +9,23 @@ from keras_imagenet.data.balance import slots
 from keras_imagenet.training import optimizers, phases, recomputation, schedules
 from keras_imagenet.training.assembly import Run
 
+KINDS = {
+    "norms": "norms",
+    "biases": "biases",
+    "embeddings": "positions, class tokens",
+    "layer_scales": "layer scales",
+    "kernels": "kernels",
+}
+
 
 def announcement(run: Run) -> list[str]:
     """The values that will act, in a few lines."""
     settings, network, batches, n = run.settings, run.state.network, run.course.batches, len(run.training)
     batch_size = batches.size
-    warmup = round(settings.schedule.warmup_epochs * n / batch_size)
     reference = settings.schedule.reference_batch
     peak = schedules.scaled(settings.optimizer.learning_rate, batch_size, reference)
     scaling = f" ({settings.optimizer.learning_rate:g} for a batch of {reference})" if reference else ""
     variables = network.trainable_variables
-    decayed = len(variables) - len(optimizers.spared(variables, settings.optimizer))
     segments = len(recomputation.segments(network)) if settings.train.gradient_checkpointing else 0
     recomputed = f"; activations of {segments} segments are computed twice" if segments else ""
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -36,22 +42,53 @@ def announcement(run: Run) -> list[str]:
         f"batches: {batch_size} examples{repeated}, {batches.rows} on each of {batches.replicas} replica(s){parts}; "
         f"{n / batch_size:.1f} steps an epoch, {run.course.steps:,} in all",
         *_favours(run),
-        f"learning rate: {settings.optimizer.name}, peak {peak:g}{scaling}, {settings.schedule.name} "
-        f"after {warmup} steps of warm-up{', which end after the run does' if warmup > run.course.steps else ''}",
-        f"weight decay: {settings.optimizer.weight_decay:g} on {decayed} of {len(variables)} weights{_sparing(run)}",
+        f"learning rate: {settings.optimizer.name}, peak {peak:g}{scaling}, {settings.schedule.name}{_warmup(run)}",
+        f"weight decay: {settings.optimizer.weight_decay:g} on {sum(decay > 0 for decay in run.optimizer.decays)} "
+        f"of {len(variables)} weights{_sparing(run)}",
+        *_average(run),
         f"runtime: {settings.runtime.precision} on {device_names}, {runtime.threads(settings.runtime)} reading threads, "
         f"seed {settings.runtime.seed}; {run.compiled.why}; {pipeline.describe_exactness(settings.augment)}{recomputed}",
         *phases.lines(settings, run.course),
     ]
 
 
+def _warmup(run: Run) -> str:
+    """What becomes of the rate at first, in words."""
+    settings = run.settings.schedule
+    steps = schedules.warmup_steps(settings, run.course.steps_per_epoch)
+    if not steps:
+        return ""
+    relation = "after" if settings.warmup == "before" else "from the start, with"
+    late = ", which end after the run does" if steps > run.course.steps else ""
+    return f" {relation} {steps} steps of warm-up{late}"
+
+
 def _sparing(run: Run) -> str:
-    """What is not decayed, in words."""
-    settings, variables = run.settings.optimizer, run.state.weights
-    embeddings = not settings.decay_embeddings and any(map(optimizers.is_embedding, variables))
-    kinds = {"biases, norms": not settings.decay_norm_and_bias, "positions, class tokens": embeddings}
-    spared = ", ".join(kind for kind, applies in kinds.items() if applies)
-    return "; " + " and ".join(spared.rsplit(", ", 1)) + " are spared" if spared else ""
+    """What is not decayed, in words, and how far rates differ."""
+    treated = optimizers.table(run.optimizer, run.state.weights)
+    decayed = {group.kind for group in treated if group.decay}
+    words = [
+        word if kind not in decayed else f"some {word}"
+        for kind, word in KINDS.items()
+        if run.settings.optimizer.weight_decay and any(group.kind == kind and not group.decay for group in treated)
+    ]
+    spared = "; " + " and ".join(", ".join(words).rsplit(", ", 1)) + " are spared" if words else ""
+    factors = {group.factor for group in treated}
+    return spared + (
+        f"; rates differ by factors of {min(factors):.3g} to {max(factors):.3g}" if len(factors) > 1 else ""
+    )
+
+
+def _average(run: Run) -> list[str]:
+    """A line on the average of the weights, where there is one."""
+    if (settings := run.settings.average) is None:
+        return []
+    kept = run.settings.train.keep.replace("_", " ")
+    statistics = "with" if settings.statistics else "without"
+    return [
+        f"average: {settings.name}, {len(run.state.average)} variables, {statistics} batch norm's statistics; measured after "
+        f"each epoch beside the weights; model.keras will hold: {kept}"
+    ]
 
 
 def _favours(run: Run) -> list[str]:

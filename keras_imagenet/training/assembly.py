@@ -20,7 +20,17 @@ from keras_imagenet.models.weights import Origin
 from keras_imagenet.models.weights.fitting import Fitted
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
-from keras_imagenet.training import fused_norm, objectives, optimizers, phases, recomputation, resizing
+from keras_imagenet.training import (
+    averages,
+    clipping,
+    fused_norm,
+    objectives,
+    optimizers,
+    phases,
+    recomputation,
+    resizing,
+    schedules,
+)
 from keras_imagenet.training import state as states
 from keras_imagenet.training import step as steps
 from keras_imagenet.training.course import Course, course_of
@@ -73,17 +83,19 @@ def assemble(settings: Settings, splits: sources.Splits, strategy: tf.distribute
         network, fitted = networks.build(settings, preset, origin, training.classes)
         evaluated = networks.at_evaluation_size(network, settings, preset, origin)
         resized = resizing.networks_by_size(network, settings, stretches, origin)
-        optimizer = _optimizer(settings, network)
-        state = states.start(network, optimizer, settings.runtime.precision)
+        optimizer = _optimizer(settings, network, course.batches.size)
+        average = _average(settings, course)
+        state = states.start(network, optimizer, settings.runtime.precision, average)
     for one in resized.values():
         fused_norm.fuse(one)
     compiled = runtime.compiled(settings, steps.communicates(network, strategy))
-    plan = steps.Plan(course.batches.size, course.batches.accumulate, settings.train.clip_norm, compiled.on)
+    clip = clipping.build(settings.train, network.trainable_variables)
+    plan = steps.Plan(course.batches.size, course.batches.accumulate, clip, compiled.on)
 
     def step_of(stretch: Stretch) -> Callable[..., None]:
         forward = _forward(resized[stretch.preset.size], settings)
         own = replace(objective, preset=stretch.preset, mix=mixing.on_device(stretch.augment))
-        return steps.build(state, own, optimizer, strategy, plan, forward)
+        return steps.build(state, own, optimizer, strategy, plan, forward, average)
 
     return Run(
         settings=settings,
@@ -135,6 +147,7 @@ def _objective(settings: Settings, preset: Preset, training: Source) -> objectiv
     return objectives.Objective(
         preset,
         len(training.classes),
+        loss=objectives.loss_of(settings.loss),
         label_smoothing=settings.loss.label_smoothing,
         class_weights=objectives.class_weights(settings.loss, training),
         mix=mixing.on_device(settings.augment),
@@ -149,10 +162,17 @@ def _forward(network: keras.Model, settings: Settings) -> steps.Forward:
     return partial(network.stateless_call, training=True)
 
 
-def _optimizer(settings: Settings, network: keras.Model) -> optimizers.Optimizer:
+def _optimizer(settings: Settings, network: keras.Model, batch_size: int) -> optimizers.Optimizer:
     factor = settings.optimizer.depth_factor
     factors = freezing.depth_factors(network, factor) if factor < 1 else None
-    return optimizers.build(settings.optimizer, network.trainable_variables, factors)
+    peak = schedules.scaled(settings.optimizer.learning_rate, batch_size, settings.schedule.reference_batch)
+    return optimizers.build(settings.optimizer, network.trainable_variables, factors, peak)
+
+
+def _average(settings: Settings, course: Course) -> averages.Average | None:
+    if settings.average is None:
+        return None
+    return averages.build(settings.average, course, getattr(settings.schedule, "warmup_epochs", 0.0))
 
 
 def _started_from(origin: Origin | None, fitted: Fitted | None) -> str:

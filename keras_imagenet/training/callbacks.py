@@ -15,7 +15,7 @@ REFUSED = {
     "LearningRateScheduler": "schedule.name and its fields set the rate",
     "ReduceLROnPlateau": "schedule.name and its fields set the rate",
     "BackupAndRestore": "a run saves its own state and goes on from it",
-    "SwapEMAWeights": "the optimizer keeps no average of the weights",
+    "SwapEMAWeights": "average.name and its fields keep an average of the weights",
 }
 """Callbacks of Keras that act on an optimizer or a state that this program has its own way with."""
 

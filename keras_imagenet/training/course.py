@@ -51,7 +51,7 @@ def course_of(settings: Settings, examples: int, replicas: int = 1) -> Course:
         settings.schedule,
         settings.optimizer.learning_rate,
         batch_size=batches.size,
-        steps_per_epoch=examples / batches.size,
+        steps_per_epoch=Fraction(examples, batches.size),
         total_steps=batches.steps(epochs, examples),
     )
     return Course(batches, epochs, examples, schedule)

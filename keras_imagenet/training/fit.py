@@ -26,6 +26,7 @@ from keras_imagenet.training.announcement import announcement
 from keras_imagenet.training.assembly import Run, assemble, open_data
 from keras_imagenet.training.callbacks import KerasCallbacks
 from keras_imagenet.training.guards import Deadline
+from keras_imagenet.training.state import BEST_OF
 
 
 def fit(
@@ -138,9 +139,12 @@ def _evaluation(run: Run, validation: Stream) -> loop.Evaluate:
 
 def _finish(run: Run, folder: RunFolder, evaluate: loop.Evaluate | None, validation: Stream | None) -> dict[str, Any]:
     """Write model.keras, the report and, last, metrics.json; return the latter's content."""
-    state, best = run.state, run.state.best_row()
-    if state.best is not None:
-        for variable, value in zip(state.network.variables, state.best, strict=True):
+    state, keep = run.state, run.settings.train.keep
+    of = BEST_OF.get(keep, "validation")
+    best = state.best_row(of)
+    kept = state.values(averaged=True) if keep == "average" else state.best
+    if kept is not None:
+        for variable, value in zip(state.network.variables, kept, strict=True):
             variable.assign(value)
     files.write_with(folder.model_file, lambda path: _saved(run, path))
     report.write_curves(folder.report, state.rows)
@@ -155,7 +159,7 @@ def _finish(run: Run, folder: RunFolder, evaluate: loop.Evaluate | None, validat
         **measured,
         "unreadable": len(validation.unreadable) if validation else 0,
         "measured_on": "validation examples" if validation else "training examples, while training",
-        "best": {"epoch": best["epoch"], "top1": best["validation_top1"]} if best else None,
+        "best": {"epoch": best["epoch"], "top1": best[f"{of}_top1"]} if best else None,
         "epochs": len(state.rows),
         "steps": state.step,
         "training_seconds": round(state.seconds, 1),

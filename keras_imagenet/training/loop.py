@@ -16,7 +16,7 @@ from keras_imagenet.training import checkpoints
 from keras_imagenet.training.assembly import Run
 from keras_imagenet.training.guards import Deadline, Signals, require_finite
 from keras_imagenet.training.monitors import Monitor, View
-from keras_imagenet.training.state import Row, State, first_copy
+from keras_imagenet.training.state import BEST_OF, Row, State, averaged, first_copy
 
 Evaluate = Callable[..., tuple[Metrics, np.ndarray | None]]
 """Measures the network as it is: metrics, and the confusion matrix where the classes are few."""
@@ -36,7 +36,7 @@ def train(
     finite; the state is saved before leaving, except where it is not finite.
     """
     state, settings, course = run.state, run.settings.train, run.course
-    view = View(state, course.schedule, course.steps, ceil(course.epochs))
+    view = View(state, _rate_now(run), course.steps, ceil(course.epochs))
 
     def save() -> None:
         for monitor in monitors:
@@ -54,7 +54,7 @@ def train(
                 with _timed(view):
                     # The processor waits for data here, and for the device where sums are read.
                     batch = view.fetch(batches)
-                    rate = tf.constant(run.course.schedule(state.step), tf.float64)
+                    rate = tf.constant(view.schedule(state.step), tf.float64)
                     run.step(batch, rate, tf.constant(state.step, tf.int64))
                     state.step += 1
                 wishes = [monitor.step() for monitor in monitors]
@@ -66,8 +66,8 @@ def train(
                 if settings.checkpoint_steps and state.step % settings.checkpoint_steps == 0:
                     save()
             row, confusion = _end_epoch(run, epoch, evaluate, monitors)
-            if settings.keep == "best" and state.best_row() is row:
-                state.best = [first_copy(variable.value) for variable in state.network.variables]
+            if settings.keep in BEST_OF and state.best_row(BEST_OF[settings.keep]) is row:
+                state.best = state.values(averaged=settings.keep == "best_average")
             wishes = [monitor.end_epoch(row, confusion) for monitor in monitors]
             state.over |= any(wishes) or _patience_is_out(state, settings.patience)
             save()
@@ -124,7 +124,7 @@ def _end_epoch(
         "loss": training.loss,
         "top1": training.top1,
         "top5": training.top5,
-        "learning_rate": run.course.schedule(state.step - 1),
+        "learning_rate": run.course.schedule(state.step - 1, state.validation_losses()),
         "seconds": round(state.epoch_seconds, 3),
         "images_per_second": round(_rate(state, training.examples), 1),
         "examples": training.examples,
@@ -134,11 +134,20 @@ def _end_epoch(
             monitor.doing("validating")
         metrics, confusion = evaluate()
         row |= {f"validation_{name}": getattr(metrics, name) for name in ("loss", "top1", "top5")}
+        if state.average:
+            with averaged(state):
+                metrics, _ = evaluate()
+            row |= {f"average_{name}": getattr(metrics, name) for name in ("loss", "top1", "top5")}
     state.rows.append(row)
     state.sums.assign(np.zeros_like(sums))
     state.seconds += time.perf_counter() - started
     state.epoch_seconds = state.compiling_seconds = state.compiling_examples = 0.0
     return row, confusion
+
+
+def _rate_now(run: Run) -> Callable[[int], float]:
+    """The schedule, told of the epochs that are over."""
+    return lambda step: run.course.schedule(step, run.state.validation_losses())
 
 
 def _rate(state: State, examples: int) -> float:

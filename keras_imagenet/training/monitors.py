@@ -160,8 +160,9 @@ class TensorBoard:
         """Nothing: curves show steps."""
 
     def end_epoch(self, row: Row, confusion: np.ndarray | None) -> bool:
-        """Validation's scalars and confusion matrix."""
+        """Validation's scalars, the average's beside them, and the confusion matrix."""
         scalars = {tag: row[f"validation_{tag}"] for tag in ("loss", "top1", "top5") if f"validation_{tag}" in row}
+        scalars |= {tag: value for tag, value in row.items() if tag.startswith("average_")}
         self._write(self.validation, scalars, row["step"])
         if confusion is not None:
             self.confusion = row["step"], confusion
@@ -343,6 +344,8 @@ def epoch_line(row: Row, epochs: int) -> str:
     line = f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.4f}, top-1 {row['top1']:.4f}"
     if "validation_top1" in row:
         line += f"; validation {row['validation_loss']:.4f}, {row['validation_top1']:.4f}"
+    if "average_top1" in row:
+        line += f"; average {row['average_top1']:.4f}"
     return f"{line}; {duration(row['seconds'])}"
 
 

@@ -1,8 +1,13 @@
-"""What a step minimises: losses on logits, a number an example, and the weights of classes in them."""
+"""What a step minimises: losses on logits, a number an example, and the weights of classes in them.
+
+Evaluation reports cross-entropy whatever a run minimises (`evaluation`): its figures can be compared between runs.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -14,24 +19,40 @@ from keras_imagenet.errors import SettingsError, nearest
 from keras_imagenet.evaluation import correct
 from keras_imagenet.labels import spelt
 from keras_imagenet.preset import Preset
-from keras_imagenet.settings.training import LossSettings
+from keras_imagenet.settings.loss import LossSettings
 
 EFFECTIVE_BETA = 0.999
 
 Batch = Mapping[str, tf.Tensor]
+Loss = Callable[[tf.Tensor, tf.Tensor, np.ndarray | None], tf.Tensor]
+"""(targets [batch, classes], logits [batch, classes], class weights [classes]) -> losses [batch]."""
 Mix = Callable[[tf.Tensor, tf.Tensor, Batch], tuple[tf.Tensor, tf.Tensor]]
+
+
+def cross_entropy(targets: tf.Tensor, logits: tf.Tensor, class_weights: np.ndarray | None = None) -> tf.Tensor:
+    """Softmax cross-entropy float32 [batch] of targets and logits [batch, classes], in nats: -sum_k w_k y_k ln p_k.
+
+    class_weights: w float32 [classes], 1 each where there are none.
+    """
+    if class_weights is None:
+        return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+    weighted = targets * tf.cast(class_weights, targets.dtype)
+    # The gradient of TensorFlow's function is that of the formula only where a row of targets adds up to 1.
+    total = tf.reduce_sum(weighted, axis=1, keepdims=True)
+    return total[:, 0] * tf.nn.softmax_cross_entropy_with_logits(weighted / total, logits)
 
 
 @dataclass(frozen=True)
 class Objective:
     """From a batch of images to what the network is given, and from its logits to what is minimised.
 
-    mix: acts on normalised images and targets. consistency: the weight of the Jensen-Shannon divergence between the
-    answers to an image and to two more views of it; 0 for none. class_weights: float32 [classes].
+    loss: a number an example. mix: acts on normalised images and targets. consistency: the weight of the Jensen-Shannon
+    divergence between the answers to an image and to two more views of it; 0 for none. class_weights: float32 [classes].
     """
 
     preset: Preset
     classes: int
+    loss: Loss = cross_entropy
     label_smoothing: float = 0.0
     class_weights: np.ndarray | None = None
     mix: Mix | None = None
@@ -59,7 +80,7 @@ class Objective:
         """
         logits, *others = tf.split(logits, 3 if self.consistency else 1)
         weights = tf.cast(batch["weights"], logits.dtype)
-        losses = cross_entropy(tf.cast(targets, logits.dtype), logits, self.class_weights)
+        losses = self.loss(tf.cast(targets, logits.dtype), logits, self.class_weights)
         if self.consistency:
             losses += self.consistency * jensen_shannon((logits, *others))
         # A row that does not count may hold anything; 0 times an infinity would not be 0.
@@ -79,17 +100,61 @@ def smooth(labels: tf.Tensor, classes: int, label_smoothing: float) -> tf.Tensor
     )
 
 
-def cross_entropy(targets: tf.Tensor, logits: tf.Tensor, class_weights: np.ndarray | None = None) -> tf.Tensor:
-    """Softmax cross-entropy float32 [batch] of targets and logits [batch, classes], in nats: -sum_k w_k y_k ln p_k.
+def binary_cross_entropy(
+    targets: tf.Tensor,
+    logits: tf.Tensor,
+    class_weights: np.ndarray | None = None,
+    *,
+    reduction: Literal["sum", "mean"] = "sum",
+    target_threshold: float | None = None,
+) -> tf.Tensor:
+    """Sigmoid cross-entropy float32 [batch], in nats: over classes k the sum or mean of -w_k (y_k ln p_k + (1 - y_k) ln (1 - p_k)).
 
-    class_weights: w float32 [classes], 1 each where there are none.
+    target_threshold: targets above it count as 1, others as 0. Source: arXiv:2110.00476 section 3.1.
     """
-    if class_weights is None:
-        return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-    weighted = targets * tf.cast(class_weights, targets.dtype)
-    # The gradient of TensorFlow's function is that of the formula only where a row of targets adds up to 1.
-    total = tf.reduce_sum(weighted, axis=1, keepdims=True)
-    return total[:, 0] * tf.nn.softmax_cross_entropy_with_logits(weighted / total, logits)
+    if target_threshold is not None:
+        targets = tf.cast(targets > target_threshold, targets.dtype)
+    return _over_classes(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), class_weights, reduction)
+
+
+def focal(
+    targets: tf.Tensor,
+    logits: tf.Tensor,
+    class_weights: np.ndarray | None = None,
+    *,
+    gamma: float = 2.0,
+    alpha: float | None = None,
+    reduction: Literal["sum", "mean"] = "sum",
+) -> tf.Tensor:
+    """Focal loss float32 [batch] of sigmoids: each class's cross-entropy times a_k (1 - q_k) ** gamma, summed or averaged.
+
+    q_k = y_k p_k + (1 - y_k) (1 - p_k) is the probability given to what is right, a_k = alpha y_k + (1 - alpha) (1 - y_k).
+    Source: arXiv:1708.02002 equation 5, for soft targets as torchvision.ops.sigmoid_focal_loss.
+    """
+    probabilities = tf.sigmoid(logits)
+    wrong = targets + probabilities - 2 * targets * probabilities
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits) * wrong**gamma
+    if alpha is not None:
+        losses *= alpha * targets + (1 - alpha) * (1 - targets)
+    return _over_classes(losses, class_weights, reduction)
+
+
+def _over_classes(losses: tf.Tensor, class_weights: np.ndarray | None, reduction: Literal["sum", "mean"]) -> tf.Tensor:
+    weighted = losses if class_weights is None else losses * tf.cast(class_weights, losses.dtype)
+    return tf.reduce_sum(weighted, axis=1) if reduction == "sum" else tf.reduce_mean(weighted, axis=1)
+
+
+def loss_of(settings: LossSettings) -> Loss:
+    """The loss that the settings name."""
+    match settings.name:
+        case "binary_cross_entropy":
+            return partial(
+                binary_cross_entropy, reduction=settings.reduction, target_threshold=settings.target_threshold
+            )
+        case "focal":
+            return partial(focal, gamma=settings.gamma, alpha=settings.alpha, reduction=settings.reduction)
+        case _:
+            return cross_entropy
 
 
 def jensen_shannon(logits: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -1,45 +1,34 @@
-"""Optimizers as pure rules: one weight, its gradient and its slots to the new weight and slots, a formula each.
+"""Optimizers: for each weight a rule, the coefficient of its decay, and what its rate is multiplied by.
 
-What decay and rate act on is data beside the rule: a coefficient for each weight. A rule knows nothing of replicas,
-precision or files; `training.step` gives it gradients of the global batch.
+What decay and rate act on is data beside the rules. `training.step` gives an optimizer gradients of the global batch.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from math import prod
+from typing import Any, NamedTuple
 
-from keras_imagenet.settings.training import OptimizerSettings
+import keras
+import tensorflow as tf
 
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-
-Slots = tuple["tf.Tensor", ...]
-Update = Callable[["tf.Tensor", "tf.Tensor", Slots, "tf.Tensor", "tf.Tensor", float], tuple["tf.Tensor", Slots]]
-"""(weight, gradient, slots, rate [], count [], decay) -> weight, slots. rate and count have the weight's dtype; count is
-the number of updates including this one; decay is 0 for a weight that is spared."""
-
-EMBEDDING = re.compile(r"(?:^|[/_])(?:positions|token)/kernel$")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """slots: names of what the rule keeps for each weight, all of its shape and 0 at first."""
-
-    slots: tuple[str, ...]
-    update: Update
+from keras_imagenet.settings.optimizer import MuonSettings, OptimizerSettings
+from keras_imagenet.training import clipping, kinds, rules
+from keras_imagenet.training.rules import Rule, Slots
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A rule, and for each weight the coefficient of its decay and what its rate is multiplied by."""
+    """For each weight its rule, the coefficient of its decay, and what its rate is multiplied by.
 
-    rule: Rule
+    clip_norm: LAMB's own bound on the norm of all gradients together.
+    """
+
+    rules: tuple[Rule, ...]
     decays: tuple[float, ...]
     factors: tuple[float, ...]
+    clip_norm: float | None = None
 
     def update(
         self,
@@ -50,14 +39,14 @@ class Optimizer:
         count: tf.Tensor,
     ) -> tuple[list[tf.Tensor], list[Slots]]:
         """New weights and slots of all weights; rate and count are scalars of any float type."""
-        import tensorflow as tf
-
+        if self.clip_norm is not None:
+            gradients = clipping.by_norm(gradients, self.clip_norm)
         updated = [
-            self.rule.update(
+            rule.update(
                 weight, gradient, own, tf.cast(rate, weight.dtype) * factor, tf.cast(count, weight.dtype), decay
             )
-            for weight, gradient, own, decay, factor in zip(
-                weights, gradients, slots, self.decays, self.factors, strict=True
+            for rule, weight, gradient, own, decay, factor in zip(
+                self.rules, weights, gradients, slots, self.decays, self.factors, strict=True
             )
         ]
         return [weight for weight, _ in updated], [own for _, own in updated]
@@ -67,74 +56,109 @@ def build(
     settings: OptimizerSettings,
     variables: Sequence[keras.Variable],
     rate_factors: Mapping[str, float] | None = None,
+    peak: float | None = None,
 ) -> Optimizer:
-    """The optimizer of the settings for these weights.
+    """The optimizer of the settings for these weights, in the network's order.
 
-    rate_factors: by a variable's path, what its learning rate is multiplied by, in decoupled decay too; 1 if not given.
+    rate_factors: by a variable's path, what its learning rate is multiplied by beside the settings' own factors, in
+    decay by the rate too; 1 if not given. peak: the schedule's peak rate, the settings' if not given. Raises SettingsError
+    for a pattern that fits nothing.
     """
-    spared_paths = {variable.path for variable in spared(variables, settings)}
-    decays = tuple(0.0 if variable.path in spared_paths else settings.weight_decay for variable in variables)
-    factors = tuple((rate_factors or {}).get(variable.path, 1.0) for variable in variables)
-    if settings.name == "sgd":
-        return Optimizer(sgd(settings.momentum, settings.nesterov), decays, factors)
-    return Optimizer(adam(settings.beta_1, settings.beta_2, settings.epsilon), decays, factors)
+    own = kinds.fitting(settings.rate_factors, variables, "optimizer.rate_factors")
+    factors = [
+        prod(
+            (settings.rate_factors[pattern] for pattern in patterns), start=(rate_factors or {}).get(variable.path, 1.0)
+        )
+        for variable, patterns in zip(variables, own, strict=True)
+    ]
+    spared = kinds.fitting(settings.spare, variables, "optimizer.spare")
+    decays = [0.0 if patterns else settings.weight_decay for patterns in spared]
+    if settings.name == "sgdw" or getattr(settings, "decay", None) == "by_schedule":
+        # Decay that goes by the schedule alone: rules multiply by the rate.
+        decays = [
+            decay / ((peak or settings.learning_rate) * factor) for decay, factor in zip(decays, factors, strict=True)
+        ]
+    if settings.name == "muon":
+        return _muon(settings, kinds.of_matrices(variables), decays, factors)
+    rule = (_rule(settings),) * len(variables)
+    return Optimizer(rule, tuple(decays), tuple(factors), getattr(settings, "clip_norm", None))
 
 
-def sgd(momentum: float, nesterov: bool = False) -> Rule:
-    """Stochastic gradient descent in torch's form (torch.optim.SGD; Sutskever et al., 2013, with the rate outside v).
+def _rule(settings: OptimizerSettings) -> Rule:
+    """The one rule that all weights follow."""
+    match settings.name:
+        case "sgd":
+            rule = rules.sgd if settings.form == "torch" else rules.sgd_tensorflow
+            return rule(settings.momentum, settings.nesterov)
+        case "sgdw":
+            return rules.sgdw(settings.momentum, settings.nesterov)
+        case "rmsprop":
+            return rules.rmsprop(settings.rho, settings.momentum, settings.epsilon, settings.form)
+        case "lamb":
+            return rules.lamb(settings.beta_1, settings.beta_2, settings.epsilon)
+        case "lion":
+            return rules.lion(settings.beta_1, settings.beta_2)
+        case _:
+            return rules.adam(settings.beta_1, settings.beta_2, settings.epsilon, settings.form)
 
-        g = gradient + decay * w
-        v = momentum * v + g
-        w = w - rate * (g + momentum * v if nesterov else v)
 
-    Keras' own SGD keeps the rate inside v and decouples the decay: another algorithm as soon as the rate changes.
+def _muon(
+    settings: MuonSettings, matrices: Sequence[bool], decays: Sequence[float], factors: Sequence[float]
+) -> Optimizer:
+    """Muon for the matrices, SGD for the others, whose rate is the same schedule's with a peak of its own."""
+    matrix = rules.muon(settings.momentum, settings.nesterov, settings.newton_schulz_steps, settings.form)
+    other = rules.sgd(settings.other_momentum, settings.nesterov)
+    share = settings.other_rate / settings.learning_rate
+    undecayed = settings.form == "airbench"
+    return Optimizer(
+        tuple(matrix if is_matrix else other for is_matrix in matrices),
+        tuple(0.0 if m and undecayed else decay for m, decay in zip(matrices, decays, strict=True)),
+        tuple(factor if m else factor * share for m, factor in zip(matrices, factors, strict=True)),
+    )
+
+
+class Treated(NamedTuple):
+    """Weights that are treated alike: their kind, how many tensors and values, the first one's path, and how.
+
+    decay: the coefficient; decoupled, it acts times the rate. factor: what the rate is multiplied by.
     """
 
-    def update(weight, gradient, slots, rate, count, decay):
-        gradient = gradient + decay * weight if decay else gradient
-        velocity = momentum * slots[0] + gradient
-        direction = gradient + momentum * velocity if nesterov else velocity
-        return weight - rate * direction, (velocity,)
-
-    return Rule(("momentum",), update)
-
-
-def adam(beta_1: float, beta_2: float, epsilon: float) -> Rule:
-    """Adam, or AdamW where there is decay, in Keras' form: epsilon-hat of arXiv:1412.6980 section 2, last paragraph.
-
-        w = w - rate * decay * w                     (arXiv:1711.05101)
-        m = beta_1 * m + (1 - beta_1) * g
-        v = beta_2 * v + (1 - beta_2) * g ** 2
-        w = w - rate * sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) * m / (sqrt(v) + epsilon)
-
-    torch adds epsilon to the corrected root instead: at step 1 epsilon acts 1 / sqrt(1 - beta_2) times stronger here.
-    """
-
-    def update(weight, gradient, slots, rate, count, decay):
-        first, second = slots
-        weight = weight - rate * decay * weight if decay else weight
-        first = first + (gradient - first) * (1 - beta_1)
-        second = second + (gradient**2 - second) * (1 - beta_2)
-        corrected = rate * (1 - beta_2**count) ** 0.5 / (1 - beta_1**count)
-        return weight - corrected * first / (second**0.5 + epsilon), (first, second)
-
-    return Rule(("first_moment", "second_moment"), update)
+    kind: str
+    weights: int
+    values: int
+    first: str
+    rule: str
+    decay: float
+    factor: float
 
 
-def spared(variables: Sequence[keras.Variable], settings: OptimizerSettings) -> list[keras.Variable]:
-    """The variables that no decay is applied to, unless the settings say otherwise.
+def table(optimizer: Optimizer, variables: Sequence[keras.Variable]) -> list[Treated]:
+    """What decay and rate factors act on: a row for all weights of a kind that are treated alike, in the network's order."""
+    found: dict[tuple[Any, ...], list[keras.Variable]] = {}
+    for variable, rule, decay, factor in zip(
+        variables, optimizer.rules, optimizer.decays, optimizer.factors, strict=True
+    ):
+        found.setdefault((kinds.kind(variable), rule.name, decay, factor), []).append(variable)
+    return [
+        Treated(kind, len(group), sum(prod(v.shape) for v in group), group[0].path, rule, decay, factor)
+        for (kind, rule, decay, factor), group in found.items()
+    ]
 
-    Biases, norms and layer scales, which extend along one axis; learned positions and class tokens, by their layer's name.
-    """
 
-    def is_spared(variable: keras.Variable) -> bool:
-        if is_embedding(variable):
-            return not settings.decay_embeddings
-        return not settings.decay_norm_and_bias and sum(size > 1 for size in variable.shape) < 2
-
-    return [variable for variable in variables if is_spared(variable)]
-
-
-def is_embedding(variable: keras.Variable) -> bool:
-    """Whether it is a learned position embedding, Swin's biases by distance, or a token: see models.parameters."""
-    return bool(EMBEDDING.search(variable.path))
+def lines(treated: Sequence[Treated]) -> list[str]:
+    """A table for people: a line of names, and a line a row."""
+    cells = [("weights", "of", "values", "rule", "decay", "rate", "the first")]
+    cells += [
+        (
+            row.kind,
+            f"{row.weights:,}",
+            f"{row.values:,}",
+            row.rule,
+            f"{row.decay:.4g}",
+            f"x {row.factor:.4g}",
+            row.first,
+        )
+        for row in treated
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]

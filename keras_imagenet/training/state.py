@@ -6,7 +6,8 @@ never read back into it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +15,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_imagenet.training.averages import Average
 from keras_imagenet.training.optimizers import Optimizer
 
 Row = dict[str, Any]
 """A row of history.csv: an epoch's figures by column."""
 
 SUMS = ("loss", "top1", "top5", "examples")
+BEST_OF = {"best": "validation", "best_average": "average"}
+"""Whose top-1 says which weights the run leaves, by train.keep."""
 FIRST_LOSS_SCALE = 2.0**15
 """What float16's losses are multiplied by at first, as in keras.optimizers.LossScaleOptimizer."""
 
@@ -30,18 +34,20 @@ class State:
 
     network: its weights, moving statistics and the seeds of its random layers. slots: for each trainable weight, what the
     optimizer's rule keeps. sums: float64 [4] over the epoch's examples so far, by SUMS. scaling: for float16 the loss
-    scale, steps since it last changed, and updates that were left out; float32 [3].
+    scale, steps since it last changed, and updates that were left out; float32 [3]. average: by places in the network's
+    variables, the twins of those that are averaged.
     step: optimizer steps made; the one counter. rows: of history.csv. seconds: of training. epoch_seconds: of steps in the
     epoch under way; compiling_seconds and compiling_examples: of those, what fell to the first step of a process. over:
     whether something ended the run before its length was reached. unreadable: indices of training examples that cannot be
-    read, with the reason. best: the network's variables after the epoch of the best validation top-1, where the run is to
-    keep those.
+    read, with the reason. best: the network's variables, or their average, after the epoch of the best validation top-1,
+    where the run is to keep those.
     """
 
     network: keras.Model
     slots: tuple[tuple[tf.Variable, ...], ...]
     sums: tf.Variable
     scaling: tf.Variable | None = None
+    average: Mapping[int, tf.Variable] = field(default_factory=dict)
     step: int = 0
     rows: list[Row] = field(default_factory=list)
     seconds: float = 0.0
@@ -82,21 +88,58 @@ class State:
         yield "sums", self.sums
         if self.scaling is not None:
             yield "scaling", self.scaling
+        for place, twin in self.average.items():
+            yield f"average/{place}", twin
 
-    def best_row(self) -> Row | None:
-        """The row of the best validation top-1, the earliest of equals; None without validation."""
-        rows = [row for row in self.rows if "validation_top1" in row]
-        return max(rows, key=lambda row: row["validation_top1"], default=None)
+    def values(self, *, averaged: bool = False) -> list[np.ndarray]:
+        """The network's variables, or their averages where they have one."""
+        twins = self.average if averaged else {}
+        return [first_copy(twins.get(place, variable.value)) for place, variable in enumerate(self.network.variables)]
+
+    def validation_losses(self) -> list[float]:
+        """Of the epochs that are over."""
+        return [row["validation_loss"] for row in self.rows if "validation_loss" in row]
+
+    def best_row(self, of: str = "validation") -> Row | None:
+        """The row of the best top-1 on validation, the earliest of equals; None without. of: validation, or average."""
+        rows = [row for row in self.rows if f"{of}_top1" in row]
+        return max(rows, key=lambda row: row[f"{of}_top1"], default=None)
 
 
-def start(network: keras.Model, optimizer: Optimizer, precision: str) -> State:
+def start(network: keras.Model, optimizer: Optimizer, precision: str, average: Average | None = None) -> State:
     """The state before the first step. Call it under the strategy's scope."""
     slots = tuple(
-        tuple(tf.Variable(tf.zeros(weight.shape, weight.dtype), trainable=False) for _ in optimizer.rule.slots)
-        for weight in network.trainable_variables
+        tuple(
+            tf.Variable(tf.fill(weight.shape, tf.cast(first, weight.dtype)), trainable=False)
+            for first in rule.slots.values()
+        )
+        for weight, rule in zip(network.trainable_variables, optimizer.rules, strict=True)
     )
     scaling = tf.Variable([FIRST_LOSS_SCALE, 0.0, 0.0], trainable=False) if precision == "mixed_float16" else None
-    return State(network, slots, tf.Variable(tf.zeros([len(SUMS)], tf.float64), trainable=False), scaling)
+    sums = tf.Variable(tf.zeros([len(SUMS)], tf.float64), trainable=False)
+    return State(network, slots, sums, scaling, _twins(network, average) if average else {})
+
+
+def _twins(network: keras.Model, average: Average) -> dict[int, tf.Variable]:
+    """A copy of each variable that learns and, where asked for, of each that follows the images."""
+    return {
+        place: tf.Variable(tf.convert_to_tensor(variable.value), trainable=False)
+        for place, variable in enumerate(network.variables)
+        if variable.trainable or (average.statistics and variable.path.rpartition("/")[2].startswith("moving_"))
+    }
+
+
+@contextmanager
+def averaged(state: State) -> Iterator[None]:
+    """Let the network have the average's values meanwhile; after it, it has its own to the bit."""
+    own = {place: first_copy(state.network.variables[place].value) for place in state.average}
+    try:
+        for place, twin in state.average.items():
+            state.network.variables[place].assign(first_copy(twin))
+        yield
+    finally:
+        for place, value in own.items():
+            state.network.variables[place].assign(value)
 
 
 def first_copy(variable: tf.Variable) -> np.ndarray:

@@ -16,8 +16,11 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
+from keras_imagenet.training.averages import Average, moved
+from keras_imagenet.training.clipping import Clip
 from keras_imagenet.training.objectives import Objective
-from keras_imagenet.training.optimizers import Optimizer, Slots
+from keras_imagenet.training.optimizers import Optimizer
+from keras_imagenet.training.rules import Slots
 from keras_imagenet.training.state import State
 
 Batch = Mapping[str, tf.Tensor]
@@ -36,12 +39,12 @@ GROWTH_STEPS = 2000
 class Plan:
     """How a step computes. batch_size: the global batch. accumulate: micro-batches that each replica's rows are cut into.
 
-    clip_norm: the largest norm of all gradients of the mean loss together; decay is no part of it.
+    clip: what keeps the gradients of the mean loss small; decay is no part of them.
     """
 
     batch_size: int
     accumulate: int = 1
-    clip_norm: float | None = None
+    clip: Clip | None = None
     xla: bool = False
 
 
@@ -52,11 +55,13 @@ def build(
     strategy: tf.distribute.Strategy,
     plan: Plan,
     forward: Forward | None = None,
+    average: Average | None = None,
 ) -> Callable[[Batch, tf.Tensor, tf.Tensor], None]:
     """The function (global batch, rate [], step []) that makes one step and adds what it saw to `state.sums`.
 
     A batch: what `objective` wants; every value has the rows as its first dimension. rate: float64. step: steps made
-    before, int64. forward: the network's training pass, where it is not its `stateless_call`.
+    before, int64. forward: the network's training pass, where it is not its `stateless_call`. average: how the state's
+    average follows.
     """
     network = state.network
     forward = forward or (lambda weights, rest, images: network.stateless_call(weights, rest, images, training=True))
@@ -75,7 +80,8 @@ def build(
         return sums, [tf.convert_to_tensor(gradient) for gradient in gradients], [after[index] for index in moving]
 
     def update(weights: Tensors, gradients: Tensors, slots: Sequence[Slots], rate: tf.Tensor, count: tf.Tensor):
-        return optimizer.update(weights, _clipped(gradients, plan.clip_norm), slots, rate, count)
+        gradients = gradients if plan.clip is None else plan.clip(weights, gradients)
+        return optimizer.update(weights, gradients, slots, rate, count)
 
     compute = _apart(forward_backward, plan, communicates=communicates(network, strategy))
     renew = tf.function(update, jit_compile=True) if plan.xla else update
@@ -105,6 +111,10 @@ def build(
         mean = plan.batch_size / (tf.maximum(sums[3], 1) * tf.cast(scale, sums.dtype))
         gradients = [gradient * tf.cast(mean, gradient.dtype) for gradient in gradients]
         _update(state, renew, weights, gradients, rate, step)
+        if average is not None:
+            decay = average.decay(step)
+            for place, twin in state.average.items():
+                twin.assign(moved(twin, tf.convert_to_tensor(state.network.variables[place].value), decay))
         state.sums.assign_add(tf.cast(sums, tf.float64))
 
     @tf.function(reduce_retracing=True)
@@ -151,14 +161,6 @@ def _reduced(
     total = tf.distribute.get_replica_context().all_reduce("SUM", parts)
     total = [tf.cast(value, kind) for value, kind in zip(total, kinds, strict=True)]
     return total[0], total[1 : 1 + len(gradients)], total[1 + len(gradients) :]
-
-
-def _clipped(gradients: Tensors, norm: float | None) -> Tensors:
-    """Gradients scaled down together to a norm, where theirs is larger (arXiv:1211.5063, section 3.2)."""
-    if norm is None:
-        return gradients
-    factor = norm / tf.maximum(tf.linalg.global_norm(gradients), norm)
-    return [gradient * factor for gradient in gradients]
 
 
 def _update(

@@ -31,6 +31,19 @@ STEP = ("schedule.name", "step")
         ({"schedule.name": "step", "schedule.milestones": "[3, 10]"}, "schedule.milestones: 10 does not come before"),
         ({"schedule.warmup_from": "0.1"}, "warmup_from does nothing without warmup_epochs"),
         ({"optimizer.nesterov": "true", "optimizer.momentum": "0"}, "nesterov does nothing without momentum"),
+        ({"train.clip_norm": "1", "train.clip_value": "1"}, "train: give one of clip_norm and clip_value"),
+        ({"train.keep": "average"}, "train.keep average: there is no average; name one in average.name"),
+        ({"average.name": "swa", "average.from_epoch": "11"}, "average.from_epoch = 11: is more than the run's 10 epochs"),
+        ({"loss.name": "binary_cross_entropy", "loss.target_threshold": "0"}, "does nothing without augment.mixing"),
+        (
+            {"loss.name": "focal", "augment.augmix": "{consistency: 12}"},
+            "augment.augmix.consistency compares answers by softmax, loss.name focal goes by sigmoids",
+        ),
+        ({"optimizer.name": "adamw", "optimizer.decay": "by_schedule"}, "by_schedule does nothing without weight_decay"),
+        (
+            {"schedule.name": "points", "schedule.points": "[[0, 1], [10, 0.5], [12, 0]]"},
+            "schedule.points: epoch 10 does not come before the end of the run's 10 epochs",
+        ),
         ({"data.source.fold": "3"}, "fold = 3: is one of several; give folds, too"),
         ({"model.freeze": "['*']"}, "model.freeze: * freezes every layer, and nothing is left to learn"),
     ],
@@ -75,7 +88,7 @@ def test_folds_that_are_taken_back_take_their_number_back(tmp_path):
     assert recipes.load(recipe, [("data.source.folds", "null")]).data.source.fold == 0
 
 
-@pytest.mark.parametrize("option", ["train.keep best", "train.patience 3"])
+@pytest.mark.parametrize("option", ["train.keep best", "train.patience 3", "schedule.name plateau"])
 @pytest.mark.parametrize("dry", [True, False])
 def test_what_goes_by_validation_needs_one(option, dry, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -18,8 +18,9 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from keras_imagenet.preset import Preset  # noqa: E402
-from keras_imagenet.settings.training import AdamSettings, SGDSettings  # noqa: E402
-from keras_imagenet.training import fused_norm, objectives, optimizers, recomputation, step  # noqa: E402
+from keras_imagenet.settings import TrainSettings  # noqa: E402
+from keras_imagenet.settings.optimizer import AdamSettings, SGDSettings  # noqa: E402
+from keras_imagenet.training import clipping, fused_norm, objectives, optimizers, recomputation, step  # noqa: E402
 from keras_imagenet.training import state as states  # noqa: E402
 
 BATCH, SIZE, CLASSES, STEPS = 64, 8, 5, 50
@@ -90,7 +91,8 @@ def trained(
         state = states.start(net, optimizer, "mixed_float16" if scaling else "float32")
     fused_norm.fuse(net)
     forward = recomputation.checkpointed(net) if recompute else None
-    plan = step.Plan(BATCH, accumulate, clip_norm=0.3, xla=xla)
+    clip = clipping.build(TrainSettings(clip_norm=0.3), net.trainable_variables)
+    plan = step.Plan(BATCH, accumulate, clip, xla=xla)
     objective = objectives.Objective(Preset(size=(SIZE, SIZE)), CLASSES, label_smoothing=0.1)
     one_step = step.build(state, objective, optimizer, strategy, plan, forward)
     stream, equal = batches(strategy), True

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sklearn.utils.class_weight import compute_class_weight
 
 from keras_imagenet.data.sources import Source
 from keras_imagenet.errors import DataError, SettingsError
-from keras_imagenet.settings import LossSettings
+from keras_imagenet.settings import CrossEntropySettings, LossSettings
 from keras_imagenet.training import objectives
 
 GOLDEN = Path(__file__).parent.parent / "golden/losses.npz"
@@ -22,7 +22,7 @@ def source(labels: list[int]) -> Source:
 
 
 def weights(labels: list[int], **settings) -> np.ndarray | None:
-    return objectives.class_weights(LossSettings(**settings), source(labels))
+    return objectives.class_weights(CrossEntropySettings(**settings), source(labels))
 
 
 def test_the_weighted_loss_and_its_gradient_are_pytorchs() -> None:
@@ -34,6 +34,31 @@ def test_the_weighted_loss_and_its_gradient_are_pytorchs() -> None:
         found = objectives.cross_entropy(tf.constant(golden["targets"]), logits, golden["weights"])
     np.testing.assert_allclose(found, golden["losses"], rtol=1e-5)
     np.testing.assert_allclose(tape.gradient(found, logits), golden["gradient"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("golden", "settings"),
+    [
+        ("binary_sum", {"name": "binary_cross_entropy"}),
+        ("binary_mean", {"name": "binary_cross_entropy", "reduction": "mean"}),
+        ("binary_threshold", {"name": "binary_cross_entropy", "reduction": "mean", "target_threshold": 0}),
+        ("binary_weights", {"name": "binary_cross_entropy", "reduction": "mean", "class_weights": "balanced"}),
+        ("focal", {"name": "focal"}),
+        ("focal_alpha", {"name": "focal", "reduction": "mean", "gamma": 3, "alpha": 0.25}),
+    ],
+)
+def test_binary_losses_and_their_gradients_are_timms_and_torchvisions(golden: str, settings: dict) -> None:
+    """The mean over the batch, 1e-5: summed or averaged over classes, mixed targets as they are or made whole."""
+    loss = objectives.loss_of(TypeAdapter(LossSettings).validate_python(settings))
+    arrays = np.load(GOLDEN)
+    targets = tf.constant(arrays["mixed" if "target_threshold" in settings else "targets"])
+    weights = arrays["weights"] if "class_weights" in settings else None
+    logits = tf.constant(arrays["logits"])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        found = tf.reduce_mean(loss(targets, logits, weights))
+    np.testing.assert_allclose(found, arrays[golden], rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(found, logits), arrays[f"{golden}_gradient"], rtol=1e-4, atol=1e-7)
 
 
 def test_the_jensen_shannon_loss_and_its_gradient_are_timms() -> None:
@@ -81,4 +106,4 @@ def test_what_cannot_be_weighed_is_named() -> None:
     with pytest.raises(DataError, match=r"loss.class_weights balanced: the class n2 and 1 more have no training image"):
         weights([0], class_weights="balanced")
     with pytest.raises(ValidationError, match="effective_beta belongs to class_weights effective"):
-        LossSettings(effective_beta=0.9)
+        CrossEntropySettings(effective_beta=0.9)

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_imagenet.errors import SettingsError
 from keras_imagenet.models import mlp_mixer, swin, vit
 from keras_imagenet.preset import Preset
-from keras_imagenet.settings.training import AdamSettings, SGDSettings
-from keras_imagenet.training import objectives, optimizers, step
+from keras_imagenet.settings import TrainSettings
+from keras_imagenet.settings.optimizer import AdamSettings, SGDSettings
+from keras_imagenet.training import clipping, objectives, optimizers, step
 from keras_imagenet.training import state as states
 from keras_imagenet.training.optimizers import Optimizer
 
@@ -30,7 +32,10 @@ def gradient_of(number: int, shape: Sequence[int]) -> np.ndarray:
 def descend(optimizer: Optimizer, rates: Sequence[float] = RATES, gradients=gradient_of) -> list[np.ndarray]:
     """Kernel and bias after an update at each rate."""
     values = [tf.constant(KERNEL), tf.constant(BIAS)]
-    slots = [tuple(tf.zeros_like(value) for _ in optimizer.rule.slots) for value in values]
+    slots = [
+        tuple(tf.fill(value.shape, tf.cast(first, value.dtype)) for first in rule.slots.values())
+        for rule, value in zip(optimizer.rules, values, strict=True)
+    ]
     for number, rate in enumerate(rates):
         found = [tf.constant(gradients(number, value.shape)) for value in values]
         values, slots = optimizer.update(values, found, slots, tf.constant(rate), tf.constant(number + 1))
@@ -79,15 +84,44 @@ def test_adamw_decays_kernels_by_rate_times_weight_decay_and_spares_biases() -> 
     np.testing.assert_array_equal(bias, BIAS)
 
 
-def test_decay_norm_and_bias_spares_nothing() -> None:
-    assert len(optimizers.spared(weights(), SGDSettings())) == 1
-    assert optimizers.spared(weights(), SGDSettings(decay_norm_and_bias=True)) == []
+def spared(variables: Sequence[keras.Variable], spare: Sequence[str] = SGDSettings().spare) -> list[keras.Variable]:
+    decays = optimizers.build(SGDSettings(weight_decay=1, spare=tuple(spare)), variables).decays
+    return [variable for variable, decay in zip(variables, decays, strict=True) if not decay]
+
+
+def test_spare_names_kinds_layers_and_variables() -> None:
+    """Of what the default spares, a list takes back what it does not name; a pattern that fits nothing is a mistake."""
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, name="stem_conv")(images)
+    x = keras.layers.BatchNormalization(name="stem_norm")(x)
+    x = keras.layers.MultiHeadAttention(2, 2, name="attention")(x, x)
+    outputs = keras.layers.Dense(5, name="logits")(keras.layers.Flatten()(x))
+    variables = keras.Model(images, outputs).trainable_variables
+
+    def paths(*spare: str) -> set[str]:
+        return {variable.path for variable in spared(variables, spare)}
+
+    biases = {
+        "stem_conv/bias",
+        "logits/bias",
+        *(f"attention/{of}/bias" for of in ("query", "key", "value", "attention_output")),
+    }
+    norms = {"stem_norm/gamma", "stem_norm/beta"}
+    assert paths() == set()
+    assert paths("norms") == norms
+    assert {variable.path for variable in spared(variables)} == paths("norms", "biases") == norms | biases
+    assert paths("logits") == {"logits/kernel", "logits/bias"}
+    assert paths("stem_*/[kb]*") == {"stem_conv/kernel", "stem_conv/bias", "stem_norm/beta"}
+    with pytest.raises(
+        SettingsError, match=r"optimizer.spare: 'norm' fits no weight that learns; did you mean norms\?"
+    ):
+        paths("norm")
 
 
 def test_layer_scales_are_spared_like_biases() -> None:
     """ConvNeXt's and DeiT's factors on residual branches, [1, 1, 1, channels] here."""
     scale = keras.Variable(np.ones((1, 1, 1, 8)), name="scale")
-    assert optimizers.spared([scale], SGDSettings()) == [scale]
+    assert spared([scale]) == [scale]
 
 
 @pytest.mark.parametrize(
@@ -103,13 +137,12 @@ def test_positions_and_tokens_are_spared_unless_asked_for(module, variant, names
     """As in timm's and torchvision's recipes of DeiT and Swin."""
     network = module.build(variant, input_shape=(32, 32, 3), classes=5)
     with_them, without = (
-        {variable.path.partition("/")[0] for variable in optimizers.spared(network.trainable_variables, settings)}
-        for settings in (SGDSettings(), SGDSettings(decay_embeddings=True))
+        {variable.path.partition("/")[0] for variable in spared(network.trainable_variables, spare)}
+        for spare in (("norms", "biases", "embeddings"), ("norms", "biases"))
     )
     assert with_them - without == names
     assert "norm" in without
-    every = SGDSettings(decay_embeddings=True, decay_norm_and_bias=True)
-    assert optimizers.spared(network.trainable_variables, every) == []
+    assert spared(network.trainable_variables, ()) == []
 
 
 def test_clipping_scales_all_gradients_together_before_the_decay() -> None:
@@ -121,7 +154,8 @@ def test_clipping_scales_all_gradients_together_before_the_decay() -> None:
     optimizer = optimizers.build(SGDSettings(momentum=0.0, weight_decay=0.25), network.trainable_variables)
     state = states.start(network, optimizer, "float32")
     objective = objectives.Objective(Preset(size=(2, 1), channels=1, mean=(0.0,), std=(1.0,)), 2)
-    one_step = step.build(state, objective, optimizer, tf.distribute.get_strategy(), step.Plan(1, clip_norm=0.5))
+    clip = clipping.build(TrainSettings(clip_norm=0.5), network.trainable_variables)
+    one_step = step.build(state, objective, optimizer, tf.distribute.get_strategy(), step.Plan(1, clip=clip))
     batch = {"images": tf.fill([1, 2, 1, 1], 255), "labels": tf.zeros([1], tf.int32), "weights": tf.ones([1])}
     one_step(batch, tf.constant(1.0, tf.float64), tf.constant(0, tf.int64))
     # Six entries of 0.5 have norm sqrt(1.5), which becomes 0.5; the decay of 2 comes on top.

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from keras_imagenet.preset import Preset
-from keras_imagenet.settings.training import AdamSettings
+from keras_imagenet.settings.optimizer import AdamSettings
 from keras_imagenet.training import objectives, optimizers, step
 from keras_imagenet.training import state as states
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_imagenet.data.sources.source import Source, Splits, subset
 from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.settings import Settings
 from keras_imagenet.settings.data import SourceSettings
-from keras_imagenet.settings.training import TrainSettings
 
 
 def split(
@@ -41,12 +41,17 @@ def split(
     return Splits(subset(train, np.flatnonzero(~held_out)), subset(train, np.flatnonzero(held_out)))
 
 
-def require_validation(settings: TrainSettings, splits: Splits) -> None:
-    """Raises SettingsError where a run is to go by its validation top-1, and there is nothing to validate on."""
-    asked = {"keep best": settings.keep == "best", "patience": settings.patience is not None}
+def require_validation(settings: Settings, splits: Splits) -> None:
+    """Raises SettingsError where a run is to go by its validation, and there is nothing to validate on."""
+    train = settings.train
+    asked = {
+        f"train.keep {train.keep}": "best" in train.keep,
+        "train.patience": train.patience is not None,
+        "schedule.name plateau": settings.schedule.name == "plateau",
+    }
     for option in (name for name, is_asked in asked.items() if is_asked and splits.validation is None):
         raise SettingsError(
-            f"train.{option}: goes by validation's top-1, and the data has no validation split; hold examples out with "
+            f"{option}: goes by validation, and the data has no validation split; hold examples out with "
             "data.source.validation_fraction, or leave it out"
         )
 
