@@ -154,7 +154,13 @@ def evaluate(
         network = _network(folder) if folder else _published(settings, preset, subject.origin, source)
     if network.input_shape[1:] != preset.input_shape:
         raise SettingsError(f"data.size: {run_or_model} takes images of {'x'.join(map(str, network.input_shape[1:]))}")
-    console.doing(f"measuring on {len(source):,} examples")
+    measured = 0
+
+    def reached(examples: int) -> None:
+        nonlocal measured
+        measured = examples
+
+    console.doing(lambda: f"measuring: {measured:,} of {len(source):,} examples")
     metrics, answers, unreadable = measure_source(
         network,
         preset,
@@ -163,6 +169,7 @@ def evaluate(
         batch_size=settings.train.evaluation_batch_size or settings.train.batch_size,
         threads=runtime.threads(settings.runtime),
         report=lambda name, reason: console.say(f"left out: {name}: {reason}"),
+        reached=reached,
         xla=runtime.compiled(settings, communicates=False).on,
     )
     if subject.origin and subject.origin.part:

@@ -122,13 +122,18 @@ class Console:
             finally:
                 self._put_away()
 
-    def doing(self, what: str) -> None:
-        """Say what is being done from now on, where something is redrawn."""
+    def doing(self, what: str | Callable[[], str]) -> None:
+        """Say what is being done from now on, where something is redrawn; a function is asked for it each time."""
         if self._bottom.live is not None:
             from rich.spinner import Spinner
 
-            spinner = Spinner("dots", text=printable(what))
-            self.draw(lambda: spinner)
+            spinner = Spinner("dots")
+
+            def draw() -> RenderableType:
+                spinner.update(text=printable(what() if callable(what) else what))
+                return spinner
+
+            self.draw(draw)
             self._bottom.live.refresh()
 
     def draw(self, draw: Callable[[], RenderableType]) -> None:

@@ -1,6 +1,6 @@
 """Metrics of a network on examples: sums over examples divided by their number, whatever the batches and replicas."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -151,15 +151,22 @@ def measure_source(
     batch_size: int,
     threads: int,
     report: Callable[[str, str], object],
+    reached: Callable[[int], object] = lambda examples: None,
     xla: bool = False,
 ) -> tuple[Metrics, Answers, dict[int, str]]:
     """Metrics of a network on all examples of a source, its answers, and unreadable examples with the reason.
 
-    `report` is told name and fault of each unreadable one.
+    `report` is told name and fault of each unreadable one, `reached` how many examples have been measured, batch by batch.
     """
     batches = evaluation_stream(source, preset, strategy, batch_size=batch_size, threads=threads, report=report)
     noted: list[tf.Tensor] = []
-    metrics, _ = evaluator(network, preset, strategy, present=present_classes(source), xla=xla)(batches, noted)
+
+    def counted() -> Iterator[Batch]:
+        for number, batch in enumerate(batches):
+            reached(number * batch_size)
+            yield batch
+
+    metrics, _ = evaluator(network, preset, strategy, present=present_classes(source), xla=xla)(counted(), noted)
     return metrics, Answers.of_rows(source, noted), batches.unreadable
 
 
