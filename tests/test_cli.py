@@ -33,7 +33,7 @@ def test_a_run_folder_holds_what_the_design_names(digits_run: Path) -> None:
     names = {path.name for path in digits_run.iterdir()}
     assert names == {
         "settings.yaml", "environment.json", "history.csv", "metrics.json", "log.txt", "checkpoints", "tensorboard",
-        "model.keras", "classes.txt", "preset.json", "example.png",
+        "model.keras", "classes.txt", "preset.json", "example.png", "report",
     }  # fmt: skip
     environment = json.loads((digits_run / "environment.json").read_text())
     assert environment["exact"] == "exact"
