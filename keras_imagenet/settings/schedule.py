@@ -70,7 +70,7 @@ class _Ends(_Warmup):
 
     final_factor: Share = 0.0
     """Share of the peak rate at the end."""
-    final_rate: PositiveFloat | None = None
+    final_rate: NonNegativeFloat | None = None
     """The rate at the end, instead of a share."""
 
     @model_validator(mode="after")

@@ -115,4 +115,5 @@ def moved(average: tf.Tensor, value: tf.Tensor, decay: tf.Tensor) -> tf.Tensor:
 
 
 def _where(condition: tf.Tensor, one: tf.Tensor | float, other: tf.Tensor | float) -> tf.Tensor:
-    return tf.where(condition, tf.cast(one, tf.float64), tf.cast(other, tf.float64))
+    """float64; tf.cast would round numbers of Python to float32 before."""
+    return tf.where(condition, *(tf.convert_to_tensor(value, tf.float64) for value in (one, other)))

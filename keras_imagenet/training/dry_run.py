@@ -15,7 +15,7 @@ from keras_imagenet.training.assembly import Run, assemble, open_data
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes. weights: the network's. optimizer: its state. process: the most that this process has held, step included."""
+    """Bytes. weights: the network's. optimizer: its state, and the average. process: the most that this process has held, step included."""
 
     weights: int
     optimizer: int
@@ -24,7 +24,7 @@ class Memory:
     @classmethod
     def now(cls, run: Run) -> "Memory":
         """Measured after a step."""
-        slots = [slot for own in run.state.slots for slot in own]
+        slots = [*(slot for own in run.state.slots for slot in own), *run.state.average.values()]
         sizes = [
             sum(int(np.prod(v.shape)) * 4 for v in variables) for variables in (run.state.network.variables, slots)
         ]

@@ -46,7 +46,8 @@ def build(
     curve = _curve(settings, final, tick)
     warmup_tick = ticks[getattr(settings, "warmup_by", "step")]
     rise = _warmup(settings, warmup_tick, steps_per_epoch)
-    begin = rise if getattr(settings, "warmup", "before") == "before" else Fraction(0)
+    before = getattr(settings, "warmup", "before") == "before"
+    begin = _warmup(settings, tick, steps_per_epoch) if before else Fraction(0)
 
     def scheduled(now: Fraction) -> float:
         return curve(max(now - begin, Fraction(0)), max(length - begin, tick), now)

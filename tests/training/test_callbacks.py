@@ -199,7 +199,10 @@ class Mine(keras.callbacks.ReduceLROnPlateau):
         (keras.callbacks.ReduceLROnPlateau, "ReduceLROnPlateau does nothing here: schedule"),
         (Mine, "ReduceLROnPlateau does nothing here: schedule"),
         (lambda: keras.callbacks.BackupAndRestore("backup"), "BackupAndRestore does nothing here: a run saves its own"),
-        (keras.callbacks.SwapEMAWeights, "SwapEMAWeights does nothing here: the optimizer keeps no average"),
+        (
+            keras.callbacks.SwapEMAWeights,
+            "SwapEMAWeights does nothing here: average.name and its fields keep an average",
+        ),
         (lambda: print, "callbacks: builtin_function_or_method is not a keras.callbacks.Callback"),
     ],
     ids=["scheduler", "plateau", "subclass", "backup", "ema", "function"],

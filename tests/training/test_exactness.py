@@ -85,9 +85,11 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(digits_run: Path, tmp_path:
 
 @pytest.mark.slow
 def test_a_killed_run_that_draws_in_every_way_goes_on_to_the_same_bits(command, tmp_path: Path) -> None:
-    """Repeated and balanced draws, weighted classes, augmented views with their own loss."""
+    """Repeated and balanced draws, weighted classes, augmented views with their own loss; an average, and a plateau's rates."""
     drawing = ("--train.repeats", "4", "--train.balance", "0.7", "--loss.class_weights", "{3: 2}")
     drawing += ("--augment.augmix", "{consistency: 12}", "--train.steps", "60", "--train.checkpoint_steps", "7")
+    drawing += ("--average.name", "tensorflow", "--average.decay", "0.99", "--train.keep", "best_average")
+    drawing += ("--schedule.name", "plateau", "--schedule.patience", "0", "--schedule.threshold", "0.5")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     done = command("fit", *drawing, "--runtime.run_folder", whole)
     assert done.returncode == 0, done.stderr

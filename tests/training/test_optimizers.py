@@ -11,7 +11,7 @@ from keras_imagenet.errors import SettingsError
 from keras_imagenet.models import mlp_mixer, swin, vit
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import TrainSettings
-from keras_imagenet.settings.optimizer import AdamSettings, SGDSettings
+from keras_imagenet.settings.optimizer import AdamSettings, MuonSettings, SGDSettings
 from keras_imagenet.training import clipping, objectives, optimizers, step
 from keras_imagenet.training import state as states
 from keras_imagenet.training.optimizers import Optimizer
@@ -192,3 +192,42 @@ def test_rate_factors_of_one_change_nothing() -> None:
     plain = descend(optimizers.build(settings, weights()))
     for one, other in zip(plain, descend(optimizers.build(settings, weights(), rate_factors=factors)), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_table_says_what_decay_and_rates_act_on() -> None:
+    """A row for weights that are treated alike; factors of patterns that fit together multiply."""
+    images = keras.Input((4,))
+    x = keras.layers.Dense(3, name="block1_dense")(images)
+    x = keras.layers.LayerNormalization(name="block1_norm")(x)
+    network = keras.Model(images, keras.layers.Dense(2, name="logits")(x))
+    settings = SGDSettings(weight_decay=0.1, spare=("norms", "biases"), rate_factors={"logits": 10, "*/bias": 0.5})
+    optimizer = optimizers.build(settings, network.trainable_variables)
+    lines = optimizers.lines(optimizers.table(optimizer, network.trainable_variables))
+    assert [line.split() for line in lines] == [
+        ["weights", "of", "values", "rule", "decay", "rate", "the", "first"],
+        ["kernels", "1", "12", "sgd", "0.1", "x", "1", "block1_dense/kernel"],
+        ["biases", "1", "3", "sgd", "0", "x", "0.5", "block1_dense/bias"],
+        ["norms", "2", "6", "sgd", "0", "x", "1", "block1_norm/gamma"],
+        ["kernels", "1", "6", "sgd", "0.1", "x", "10", "logits/kernel"],
+        ["biases", "1", "2", "sgd", "0", "x", "5", "logits/bias"],
+    ]
+
+
+def test_muon_leaves_the_first_layer_the_head_and_vectors_to_sgd() -> None:
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, name="stem_conv")(images)
+    x = keras.layers.Conv2D(6, 3, name="stage1_conv")(x)
+    x = keras.layers.DepthwiseConv2D(3, name="stage1_depthwise")(x)
+    network = keras.Model(images, keras.layers.Dense(5, name="logits")(keras.layers.Flatten()(x)))
+    settings = MuonSettings(name="muon", learning_rate=0.2, other_rate=0.05, weight_decay=0.1)
+    optimizer = optimizers.build(settings, network.trainable_variables)
+    found = {
+        variable.path: (rule.name, decay, factor)
+        for variable, rule, decay, factor in zip(
+            network.trainable_variables, optimizer.rules, optimizer.decays, optimizer.factors, strict=True
+        )
+    }
+    assert {path for path, (rule, _, _) in found.items() if rule == "muon"} == {"stage1_conv/kernel"}
+    assert found["stage1_conv/kernel"] == ("muon", 0.1, 1.0)
+    assert found["logits/kernel"] == ("sgd", 0.1, 0.25)
+    assert found["logits/bias"] == ("sgd", 0.0, 0.25)
