@@ -10,6 +10,7 @@ from keras_imagenet.console import Console
 from keras_imagenet.data import sources
 from keras_imagenet.settings import Settings
 from keras_imagenet.training.assembly import Run, assemble, open_data
+from keras_imagenet.training.step import within_memory
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def try_one_batch(
     """Prepare a run and make one step of it, for what that shows: whether it works, and the memory it takes."""
     run = assemble(settings, splits, strategy)
     batches, validation = open_data(run, console)
-    run.step(next(batches), tf.constant(run.course.schedule(0), tf.float64), tf.constant(0, tf.int64))
+    with within_memory(run.course.batches):
+        run.step(next(batches), tf.constant(run.course.schedule(0), tf.float64), tf.constant(0, tf.int64))
     if validation is not None:
         next(validation)
     return run, Memory.now(run)

@@ -84,9 +84,14 @@ class State:
             yield "scaling", self.scaling
 
     def best_row(self) -> Row | None:
-        """The row of the best validation top-1, the earliest of equals; None without validation."""
-        rows = [row for row in self.rows if "validation_top1" in row]
-        return max(rows, key=lambda row: row["validation_top1"], default=None)
+        """As best_of, of its rows."""
+        return best_of(self.rows)
+
+
+def best_of(rows: Sequence[Row]) -> Row | None:
+    """The row of the best validation top-1, the earliest of equals; None without validation."""
+    validated = [row for row in rows if "validation_top1" in row]
+    return max(validated, key=lambda row: row["validation_top1"], default=None)
 
 
 def start(network: keras.Model, optimizer: Optimizer, precision: str) -> State:
