@@ -92,7 +92,7 @@ def created(settings: Settings, recipe: str, *, writes: bool = True) -> Iterator
         return
     try:
         folder = _new(recipe) if asked is None else _named(asked)
-        logged = folder.log_file.exists()
+        before = {file.name for file in folder.path.iterdir()}
         # Neither a link nor a pipe under the log's name is opened.
         log = os.open(folder.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     except OSError as error:
@@ -102,13 +102,14 @@ def created(settings: Settings, recipe: str, *, writes: bool = True) -> Iterator
     try:
         for lock in locks:
             _hold(lock, folder)
-        yield folder
-    except BaseException:
-        if not logged and {file.name for file in folder.path.iterdir()} <= {folder.log_file.name}:
-            folder.log_file.unlink(missing_ok=True)
-            if folder.made:
-                folder.path.rmdir()
-        raise
+        try:
+            yield folder
+        except BaseException:
+            if {file.name for file in folder.path.iterdir()} - before == {folder.log_file.name}:
+                folder.log_file.unlink(missing_ok=True)
+                if folder.made:
+                    folder.path.rmdir()
+            raise
     finally:
         for lock in locks:
             os.close(lock)

@@ -24,7 +24,7 @@ from keras_imagenet.settings import RuntimeSettings, Settings
 if TYPE_CHECKING:
     import tensorflow as tf
 
-SECONDS_OF_SILENCE = 10
+SECONDS_OF_SILENCE = 16
 """After which a worker that gives no sign of life is taken for gone."""
 # Environment variables that choose kernels, devices or threads, and with them the last bits of what is computed.
 _ACTING = re.compile(
@@ -80,7 +80,7 @@ def _joined(cluster: Cluster, devices: list[str]) -> "tf.distribute.Strategy":
         service_leader="/job:worker/replica:0/task:0",
         cluster_register_timeout_in_ms=60_000,
         heartbeat_timeout_in_ms=1000 * SECONDS_OF_SILENCE,
-        shutdown_barrier_timeout_in_ms=1000 * SECONDS_OF_SILENCE,
+        shutdown_barrier_timeout_in_ms=5000,
         coordinated_jobs=[service.CoordinatedJob(name="worker", num_tasks=len(cluster.addresses))],
     )
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(

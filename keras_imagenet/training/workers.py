@@ -16,7 +16,9 @@ from keras_imagenet.errors import KerasImagenetError, WorkerLost
 
 CHUNK = 2**24
 """Numbers of 4 bytes that go through one collective."""
-GONE = re.compile(r"[Cc]ollective ops is aborted|CoordinationService|/job:worker|Connection reset|Socket closed")
+GONE = re.compile(r"[Cc]ollective ops is aborted|CoordinationService|Connection reset|Socket closed")
+LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError, tf.errors.CancelledError)
+"""What a collective says where a worker is gone: in words, or by its kind."""
 
 
 def index(strategy: tf.distribute.Strategy) -> int:
@@ -95,7 +97,7 @@ def missed(cluster: Cluster | None) -> Iterator[None]:
     try:
         yield
     except (tf.errors.OpError, RuntimeError) as error:
-        if cluster is None or not GONE.search(str(error)):
+        if cluster is None or not (isinstance(error, LOST) or GONE.search(str(error))):
             raise
         tasks = [int(number) for number in re.findall(r"/task:(\d+)", str(error))]
         # The service by which workers know of each other is worker 0's.
