@@ -10,17 +10,26 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_imagenet import cluster, recipes, run_folder, runtime
 from keras_imagenet import preset as presets
-from keras_imagenet import recipes, run_folder, runtime
 from keras_imagenet.console import Console
 from keras_imagenet.data import sources
-from keras_imagenet.errors import DataError, DataUnavailable, Interrupted, KerasImagenetError, SettingsError, nearest
+from keras_imagenet.errors import (
+    DataError,
+    DataUnavailable,
+    Interrupted,
+    KerasImagenetError,
+    SettingsError,
+    WorkerLost,
+    nearest,
+)
 from keras_imagenet.models import assembly, registry
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.preset import Preset
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.settings import RuntimeSettings, Settings
 from keras_imagenet.settings.prepare import PrepareSettings
+from keras_imagenet.training import guards
 
 if TYPE_CHECKING:
     import keras
@@ -49,32 +58,54 @@ def fit(
     console.doing("looking at the data")
     splits = sources.open_source(settings.data.source)
     sources.require_validation(settings, splits)
-    with run_folder.created(settings, recipe) as folder, _said_how_to_go_on(folder):
-        console = replace(console, log_file=folder.log_file)
+    team = cluster.find(settings.runtime)
+    writes = team is None or team.index == 0
+    with (
+        run_folder.created(settings, recipe, writes=writes) as folder,
+        _said_how_to_go_on(folder, team),
+        guards.raising(),
+    ):
+        console = replace(console, log_file=folder.log_file if writes else None)
+        if team is not None:
+            console.say(
+                f"worker {team.index} of {len(team.addresses)} waits for the others: {', '.join(team.addresses)}"
+            )
         console.doing("starting TensorFlow")
-        strategy = runtime.start(settings.runtime, folder.log_file, debug=debug)
+        strategy = runtime.start(settings.runtime, console.log_file, debug=debug, cluster=team)
         from keras_imagenet.training import callbacks as keras_callbacks
         from keras_imagenet.training import fit as training
+        from keras_imagenet.training import workers
 
         keras_callbacks.require_honourable(callbacks)
-        metrics = training.fit(settings, splits, strategy, folder, console, callbacks)
-    if metrics is not None:
+        with workers.missed(team):
+            metrics = training.fit(settings, splits, strategy, folder, console, callbacks)
+    if metrics is not None and writes:
         console.result(metrics | {"run_folder": str(folder.path)}, _closing_lines(folder, metrics))
     return folder
 
 
 @contextmanager
-def _said_how_to_go_on(folder: RunFolder) -> Iterator[None]:
-    """What ends a run early names the command that goes on."""
-    go_on = f"To go on from the last checkpoint: {folder.resume_command}"
+def _said_how_to_go_on(folder: RunFolder, team: cluster.Cluster | None) -> Iterator[None]:
+    """What ends a run early names the command that goes on, which every worker of a team needs."""
+    resume = folder.resume_command
+    if team is not None:
+        # A worker that does not write need not have the folder, nor the settings in it.
+        resume = (
+            f"{resume}{team.flags}, and likewise on the other workers" if team.index == 0 else "the same command on all"
+        )
+    go_on = f"To go on from the last checkpoint: {resume}"
     try:
         yield
-    except Interrupted as error:
-        raise Interrupted(f"{error}. To go on: {folder.resume_command}", error.exit_code - 128) from error
-    except KeyboardInterrupt as error:
-        raise Interrupted(f"interrupted. {go_on}", signal.SIGINT) from error
+    except (Interrupted, KeyboardInterrupt) as error:
+        number = error.exit_code - 128 if isinstance(error, Interrupted) else signal.SIGINT
+        if not folder.settings_file.exists() and not (team and team.index):  # whose folder need not be here
+            raise Interrupted("interrupted before the run began", number) from error
+        said = f"{error}. To go on: {resume}" if isinstance(error, Interrupted) else f"interrupted. {go_on}"
+        raise Interrupted(said, number) from error
     except DataUnavailable as error:
-        raise DataUnavailable(f"{error}; the state is saved. To go on: {folder.resume_command}") from error
+        raise DataUnavailable(f"{error}; the state is saved. To go on: {resume}") from error
+    except WorkerLost as error:
+        raise WorkerLost(f"{error}. {go_on}") from error
     except BrokenPipeError as error:
         raise KerasImagenetError(f"whoever read the output has closed it, so the run has stopped. {go_on}") from error
     except OSError as error:
@@ -134,6 +165,7 @@ def evaluate(
     subject = _open_run(run_or_model, overrides) if Path(run_or_model).is_dir() else None
     subject = subject or _open_published(run_or_model, overrides, weights, config)
     settings, folder = subject.settings, subject.folder
+    trying = folder is None or any(key == "runtime.logical_cpus" for key, _ in overrides)
     source_settings = settings.data.source.model_copy(
         update={"classes": settings.data.source.classes or subject.classes_file}
     )
@@ -141,7 +173,7 @@ def evaluate(
     splits = sources.open_source(source_settings)
     source = splits.validation or splits.train
     console.doing("starting TensorFlow")
-    strategy = runtime.start(settings.runtime, folder.log_file if folder else None, debug=debug)
+    strategy = runtime.start(settings.runtime, folder.log_file if folder else None, debug=debug, trying=trying)
     from keras_imagenet import report
     from keras_imagenet.evaluation import measure_source, present_classes
 
@@ -151,7 +183,7 @@ def evaluate(
     ).evaluation
     _require_classes(source, subject)
     with strategy.scope():
-        network = _network(folder) if folder else _published(settings, preset, subject.origin, source)
+        network = _network(folder, console) if folder else _published(settings, preset, subject.origin, source)
     if network.input_shape[1:] != preset.input_shape:
         raise SettingsError(f"data.size: {run_or_model} takes images of {'x'.join(map(str, network.input_shape[1:]))}")
     measured = 0
@@ -218,7 +250,9 @@ def predict(
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import predict as prediction
 
-    answers, faults = prediction.predict(_network(folder), folder.preset.evaluation, folder.classes.names, files, top)
+    answers, faults = prediction.predict(
+        _network(folder, console), folder.preset.evaluation, folder.classes.names, files, top
+    )
     console.result({"images": answers}, [line for answer in answers for line in prediction.lines(answer)])
     if faults := [*missing, *faults]:
         raise DataError(_named(faults))
@@ -243,7 +277,7 @@ def export(
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import export as exporting
 
-    network = _network(folder)
+    network = _network(folder, console)
     target = Path(directory) if directory else folder.saved_model
     with runtime.quiet(None if debug else Path("/dev/null")):
         most = exporting.MAX_PIXELS if max_pixels is None else max_pixels
@@ -435,7 +469,14 @@ def _published(settings: Settings, preset: Preset, origin: Origin, source: sourc
     return network
 
 
-def _network(folder: RunFolder) -> "keras.Model":
+def _network(folder: RunFolder, console: Console) -> "keras.Model":
+    """A run's network; of a run that is not finished, what its last checkpoint holds, which is said."""
+    if not folder.model_file.exists():
+        from keras_imagenet.training import unfinished
+
+        network, said = unfinished.network(folder)
+        console.say(said)
+        return network
     from keras_imagenet.models import saved
 
     return saved.load(folder.model_file, folder.preset.evaluation.input_shape)

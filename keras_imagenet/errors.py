@@ -32,6 +32,10 @@ class TrainingStopped(KerasImagenetError):
     exit_code = 4
 
 
+class WorkerLost(KerasImagenetError):
+    """Another worker of a run does not answer any more; every worker ends, and all can go on from the last checkpoint."""
+
+
 class Interrupted(KerasImagenetError):
     """A signal stopped the run; its state is saved and the message holds the command to resume."""
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,30 @@ from keras_imagenet.errors import SettingsError, nearest
 from keras_imagenet.settings import Settings
 from keras_imagenet.settings.about import About
 from keras_imagenet.settings.explain import explain, text_names
+from keras_imagenet.settings.group import Group
 
 DEFAULT_RECIPE = "digits/simple_cnn"
 MAXIMUM_BYTES = 2**20  # room for a factor of each of tens of thousands of classes
 MAXIMUM_VALUES = 1_000_000
+PUBLISHED = re.compile(r"keras$|\w+:")
+"""Of model.weights, what is no file: keras, timm:NAME, torchvision:NAME."""
 # Settings of which one holds: to give one is to take back what a lower layer says of the other.
 ALTERNATIVES = {"epochs": "steps", "steps": "epochs", "validation_fraction": "folds", "folds": "validation_fraction"}
+
+RUN_ONLY = {
+    "data": {"source": {"directory", "file", "classes"}},
+    "train": {
+        "time_limit",
+        "checkpoint_steps",
+        "checkpoint_minutes",
+        "keep_checkpoints",
+        "keep_best_checkpoints",
+        "summary_steps",
+        "evaluation_batch_size",
+    },
+    "runtime": {"threads", "compute_threads", "logical_cpus", "workers", "worker_index", "run_folder"},
+}
+"""Settings that change no result."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +196,17 @@ def to_yaml(settings: Settings) -> str:
     return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def anywhere(settings: Settings) -> Settings:
+    """Settings whose files and folders are found from every working directory."""
+
+    def placed(value: Any) -> Any:
+        if isinstance(value, Group):
+            return value.model_copy(update={name: placed(inner) for name, inner in value})
+        return value.absolute() if isinstance(value, Path) and not PUBLISHED.match(str(value)) else value
+
+    return placed(settings)
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON schema of recipes, for editors that complete and check them."""
     schema = Settings.model_json_schema()
@@ -190,17 +220,19 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
+def acting(settings: Settings) -> str:
+    """What of settings acts on a run's results, as JSON: equal for runs that are one."""
+    return settings.model_dump_json(exclude=RUN_ONLY)
+
+
 def differing(ours: Settings, theirs: Settings) -> list[str]:
     """Dotted names of the settings in which two runs differ, those left out that change no result.
 
     Where the data lies is one of them: what it is, its fingerprint tells.
     """
-    run_only = {
-        "data": {"source": {"directory", "file", "classes"}},
-        "train": {"time_limit", "checkpoint_steps", "summary_steps", "evaluation_batch_size"},
-        "runtime": {"threads", "compute_threads", "logical_cpus", "run_folder"},
-    }
-    one, other = (dict(_leaves(settings.model_dump(mode="json", exclude=run_only))) for settings in (ours, theirs))
+    one, other = (
+        dict(_leaves(anywhere(settings).model_dump(mode="json", exclude=RUN_ONLY))) for settings in (ours, theirs)
+    )
     return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
 
 

@@ -79,29 +79,40 @@ class RunFolder:
 
 
 @contextmanager
-def created(settings: Settings, recipe: str) -> Iterator[RunFolder]:
+def created(settings: Settings, recipe: str, *, writes: bool = True) -> Iterator[RunFolder]:
     """The folder that the settings name, or a new runs/RECIPE-DATE-TIME, for this process alone while the block lasts.
 
-    A folder that was made here is removed again where the block fails and no more came of it than notices of the start.
+    Where the block fails and no more came of it than notices of the start, they and a folder that was made here go again.
+    writes: whether this process does; if not, the folder is another worker's, and need not be there.
     Raises SettingsError where it cannot be written, or where another process is training in it.
     """
     asked = settings.runtime.run_folder
+    if not writes:
+        yield RunFolder(asked)
+        return
     try:
         folder = _new(recipe) if asked is None else _named(asked)
+        before = {file.name for file in folder.path.iterdir()}
         # Neither a link nor a pipe under the log's name is opened.
-        lock = os.open(folder.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+        log = os.open(folder.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     except OSError as error:
         raise SettingsError(f"runtime.run_folder = {asked or 'runs'}: cannot be written: {error.strerror}") from error
+    # The folder itself, since a log may be deleted; and the log, since some network drives lock no folders.
+    locks = (os.open(folder.path, os.O_RDONLY | os.O_DIRECTORY), log)
     try:
-        _hold(lock, folder)
-        yield folder
-    except BaseException:
-        if folder.made and {file.name for file in folder.path.iterdir()} <= {folder.log_file.name}:
-            folder.log_file.unlink(missing_ok=True)
-            folder.path.rmdir()
-        raise
+        for lock in locks:
+            _hold(lock, folder)
+        try:
+            yield folder
+        except BaseException:
+            if {file.name for file in folder.path.iterdir()} - before == {folder.log_file.name}:
+                folder.log_file.unlink(missing_ok=True)
+                if folder.made:
+                    folder.path.rmdir()
+            raise
     finally:
-        os.close(lock)
+        for lock in locks:
+            os.close(lock)
 
 
 def _new(recipe: str) -> RunFolder:
@@ -135,12 +146,12 @@ def _hold(lock: int, folder: RunFolder) -> None:
 
 
 def opened(path: str | Path) -> RunFolder:
-    """A finished run's folder. Raises SettingsError where there is none."""
+    """The folder of a run that is finished, or has a checkpoint. Raises SettingsError where there is none."""
     folder = RunFolder(Path(path))
     if not folder.path.is_dir():
         raise SettingsError(f"{path}: no such run folder")
     for file in (folder.settings_file, folder.model_file, folder.preset_file, folder.classes_file):
-        if not file.exists():
+        if not file.exists() and not (file == folder.model_file and any(folder.checkpoints.glob("step-*.npz"))):
             raise SettingsError(f"{path}: not a finished run: {file.name} is missing")
     return folder
 

@@ -4,10 +4,12 @@ import logging
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -15,23 +17,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_imagenet import files
+from keras_imagenet.cluster import Cluster
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.settings import RuntimeSettings, Settings
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+SECONDS_OF_SILENCE = 16
+"""After which a worker that gives no sign of life is taken for gone."""
 # Environment variables that choose kernels, devices or threads, and with them the last bits of what is computed.
 _ACTING = re.compile(
     r"TF_(?!CPP_|USE_LEGACY_KERAS$)|XLA_|ONEDNN_|DNNL_|CUDA_|CUDNN_|CUBLAS_|NVIDIA_TF32|OMP_|KMP_|MKL_"
 )
 
 
-def start(settings: RuntimeSettings, log_file: Path | None, *, debug: bool = False) -> "tf.distribute.Strategy":
+def start(
+    settings: RuntimeSettings,
+    log_file: Path | None,
+    *,
+    debug: bool = False,
+    trying: bool = True,
+    cluster: Cluster | None = None,
+) -> "tf.distribute.Strategy":
     """Start TensorFlow as the settings say, and return the strategy to build and train under.
 
-    MirroredStrategy over all GPUs, or over `logical_cpus` where there is no GPU; the default strategy for one CPU.
-    What TensorFlow prints while starting goes to `log_file` (nowhere if None) unless `debug`. Raises SettingsError where
+    MultiWorkerMirroredStrategy with the other workers of a cluster, once all are there; else MirroredStrategy over all GPUs,
+    or over `logical_cpus` where there is no GPU; the default strategy for one CPU.
+    trying: whether `logical_cpus` are asked for here, so that GPUs are a mistake; else a run was tried so, and GPUs are
+    taken. What TensorFlow prints while starting goes to `log_file` (nowhere if None) unless `debug`. Raises SettingsError where
     TensorFlow or Keras has been started otherwise in this process.
     """
     if not debug:
@@ -43,14 +57,46 @@ def start(settings: RuntimeSettings, log_file: Path | None, *, debug: bool = Fal
         import tensorflow as tf
 
         tf.get_logger().setLevel("DEBUG" if debug else "ERROR")
-        devices = _devices(settings)
+        devices = _devices(settings, trying)
+        strategy = _joined(cluster, devices) if cluster else None  # Comes before anything is computed.
         if settings.deterministic:
             tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(settings.seed)
         keras.config.set_dtype_policy(settings.precision)
         mirrored = len(devices) > 1 or devices[0].startswith("GPU")
-        strategy = tf.distribute.MirroredStrategy(devices) if mirrored else tf.distribute.get_strategy()
+        strategy = strategy or (tf.distribute.MirroredStrategy(devices) if mirrored else tf.distribute.get_strategy())
         tf.zeros([1]).numpy()
+    return strategy
+
+
+def _joined(cluster: Cluster, devices: list[str]) -> "tf.distribute.Strategy":
+    """The strategy of all workers, once all are there. Raises WorkerLost where one does not come."""
+    import tensorflow as tf
+    from tensorflow.python.eager import context  # which alone sets how long the others are waited for
+
+    service = context.coordination_config_pb2
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader="/job:worker/replica:0/task:0",
+        cluster_register_timeout_in_ms=60_000,
+        heartbeat_timeout_in_ms=1000 * SECONDS_OF_SILENCE,
+        shutdown_barrier_timeout_in_ms=5000,
+        coordinated_jobs=[service.CoordinatedJob(name="worker", num_tasks=len(cluster.addresses))],
+    )
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": cluster.addresses}),
+        task_type="worker",
+        task_id=cluster.index,
+        num_accelerators={"GPU": len(devices)} if devices[0].startswith("GPU") else {},
+        rpc_layer="grpc",
+    )
+    cluster.wait_for_all()  # TensorFlow would wait for ever, and listen to no signal meanwhile.
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    if threading.current_thread() is threading.main_thread():
+        # TensorFlow has taken this signal for itself, without telling Python.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+    # Every worker's batches are as many as the others'; otherwise a collective a batch would ask whether they are.
+    strategy.extended.experimental_enable_get_next_as_optional = False
     return strategy
 
 
@@ -81,7 +127,7 @@ def compiled(settings: Settings, communicates: bool) -> Compiled:
     return Compiled(True, "XLA compiles the step")
 
 
-def environment(strategy: "tf.distribute.Strategy", exact: str) -> dict[str, Any]:
+def environment(strategy: "tf.distribute.Strategy", exact: str, workers: Sequence[str] = ()) -> dict[str, Any]:
     """Versions, devices, git revision, variables that act on numbers, and whether the run is exact ('exact', or why not)."""
     import tensorflow as tf
 
@@ -92,6 +138,7 @@ def environment(strategy: "tf.distribute.Strategy", exact: str) -> dict[str, Any
         "versions": {package: _version(package) for package in packages},
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "replicas": strategy.num_replicas_in_sync,
+        "workers": list(workers),
         "processors": processors(),
         "exact": exact,
         "variables": {name: os.environ[name] for name in sorted(os.environ) if _ACTING.match(name)},
@@ -181,23 +228,24 @@ def _hidden(*prefixes: str) -> Iterator[None]:
         os.environ.update(kept)
 
 
-def _devices(settings: RuntimeSettings) -> list[str]:
+def _devices(settings: RuntimeSettings, trying: bool) -> list[str]:
     """Configure logical devices, and name those to compute on."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
+    with suppress(RuntimeError):  # TensorFlow was used before in this process, and has taken its memory its own way.
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
     if settings.compute_threads and settings.compute_threads != tf.config.threading.get_intra_op_parallelism_threads():
         _before_start(
             lambda: tf.config.threading.set_intra_op_parallelism_threads(settings.compute_threads), "compute_threads"
         )
-    if settings.logical_cpus and gpus:
+    if settings.logical_cpus and gpus and trying:
         raise SettingsError(
             f"runtime.logical_cpus = {settings.logical_cpus}: there are GPUs ({len(gpus)}); "
             "hide them with CUDA_VISIBLE_DEVICES= to try replicas on the CPU"
         )
-    if settings.logical_cpus:
+    if settings.logical_cpus and not gpus:
         cpu = tf.config.list_physical_devices("CPU")[0]
         wanted = [tf.config.LogicalDeviceConfiguration()] * settings.logical_cpus
         if len(tf.config.get_logical_device_configuration(cpu) or [None]) != len(wanted):

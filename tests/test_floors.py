@@ -16,6 +16,7 @@ GROUND = ("console", "errors", "files", "labels", "preset")
 LIGHT = dict.fromkeys(GROUND, GROUND) | {
     "settings": GROUND,
     "models.registry": GROUND,  # which reads the catalogue
+    "cluster": (*GROUND, "settings"),
     "data.order": GROUND,
     "data.batches": (*GROUND, "settings", "data.order"),
     "training.schedules": (*GROUND, "settings"),
@@ -38,11 +39,11 @@ LIGHT = dict.fromkeys(GROUND, GROUND) | {
     ),
 }
 SECOND = (*GROUND, "settings")
-THIRD = (*GROUND, "settings", "recipes", "run_folder", "runtime", "data", "models")
+THIRD = (*GROUND, "settings", "recipes", "cluster", "run_folder", "runtime", "data", "models")
 ROOMS = {
     "data": SECOND,
     "models": SECOND,
-    "runtime": (*GROUND, "settings"),
+    "runtime": (*GROUND, "settings", "cluster"),
     "evaluation": THIRD,
     "report": (*THIRD, "evaluation"),
     "serving": (*THIRD, "evaluation", "report"),

@@ -12,6 +12,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -80,6 +81,16 @@ def test_a_folder_is_one_process_alone_until_it_ends_killed_or_not(tmp_path: Pat
         assert folder.log_file.exists()
 
 
+def test_a_folder_stays_one_process_s_own_where_its_log_is_deleted(tmp_path: Path) -> None:
+    with created(named(tmp_path / "run"), "") as folder:
+        folder.log_file.unlink()
+        with (
+            pytest.raises(SettingsError, match="another process is training in it"),
+            created(named(tmp_path / "run"), ""),
+        ):
+            pass
+
+
 def test_the_second_command_in_a_folder_is_refused_and_the_first_goes_on(command, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "keras_imagenet", *FEW, "--runtime.run_folder", str(tmp_path / "run")]
     first = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -104,7 +115,8 @@ def test_what_fails_at_the_start_leaves_what_the_user_had_made(tmp_path: Path, m
         printed = capsys.readouterr().err
         assert mistake in printed
         assert printed.count("\n") == 1
-    assert (tmp_path / "theirs").is_dir()
+    assert list((tmp_path / "theirs").iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} == {"theirs"}
     assert not (tmp_path / "ours").exists()
 
 
@@ -171,6 +183,105 @@ def test_the_list_of_classes_may_lie_elsewhere(tmp_path: Path, monkeypatch, caps
     Path("here.txt").rename("there.txt")
     assert main([*words, "--data.source.classes", "there.txt"]) == 0
     assert "going on from step 2" in capsys.readouterr().out
+
+
+def test_a_run_is_measured_from_another_working_directory(tmp_path: Path, monkeypatch) -> None:
+    """Though its data was given by a path from where it began."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    np.savez("here.npz", x_train=random.integers(0, 256, (64, 8, 8)).astype(np.uint8), y_train=np.arange(64) % 4)
+    words = ["--train.batch_size", "16", "--data.source.name", "arrays", "--data.source.file", "here.npz"]
+    assert main([*FEW, *words, "--runtime.run_folder", "run"]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["evaluate", "../run"]) == 0
+
+
+def test_a_run_goes_on_without_the_weights_it_began_with(unfinished: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    """A checkpoint holds all of them, and the settings what they had said of the network."""
+    monkeypatch.chdir(tmp_path)
+    few = [*FEW, "--model.name", "resnet20_cifar", "--data.size", "16"]
+    assert main([*few, "--runtime.run_folder", "first", "--model.batch_norm.epsilon", "1e-4"]) == 0
+    shutil.move("first/model.keras", "weights.keras")
+    words = [*few, "--model.weights", "weights.keras", "--runtime.run_folder", "run"]
+    assert main(words) == 0
+    wanted = keras.saving.load_model("run/model.keras").get_weights()
+    Path("weights.keras").unlink()
+    for go_on in (words, ["fit", "--config", "run"]):
+        for file in ("metrics.json", "checkpoints/step-00000004.npz"):
+            Path("run", file).unlink()
+        assert main(go_on) == 0
+        assert "going on from step 2" in capsys.readouterr().out
+        network = keras.saving.load_model("run/model.keras")
+        assert {layer.epsilon for layer in network.layers if hasattr(layer, "epsilon")} == {1e-4}
+        for value, known in zip(network.get_weights(), wanted, strict=True):
+            np.testing.assert_array_equal(value, known)
+
+
+def test_a_run_that_an_earlier_version_finished_is_finished(unfinished: Path, tmp_path: Path, capsys) -> None:
+    """Whatever its checkpoints hold."""
+    run = shutil.copytree(unfinished, tmp_path / "run")
+    np.savez(run / "checkpoints" / "step-00000004.npz", progress=np.zeros(3))
+    (run / "metrics.json").write_text(
+        '{"loss": 1, "top1": 0, "top5": 0, "unreadable": 0, "measured_on": "", "best": null}'
+    )
+    assert main(["fit", "--config", str(run)]) == 0
+    assert f"{run} is finished already" in capsys.readouterr().out
+
+
+def test_a_run_ended_where_it_stands_is_used_by_its_last_or_best_weights(
+    unfinished: Path, tmp_path: Path, capsys
+) -> None:
+    run = shutil.copytree(unfinished, tmp_path / "run")
+    said = f"{run}: not finished; these are its last weights, from step 2"
+    for words in (["evaluate", str(run)], ["predict", str(run), str(run / "example.png")], ["export", str(run)]):
+        assert main(words) == 0
+        assert said in capsys.readouterr().out
+    best = tmp_path / "best"
+    words = [
+        "--train.keep",
+        "best",
+        "--train.epochs",
+        "2",
+        "--train.batch_size",
+        "512",
+        "--train.keep_checkpoints",
+        "9",
+    ]
+    assert main(["fit", *words, "--runtime.run_folder", str(best)]) == 0
+    history = run_folder.RunFolder(best).history
+    for file in ("metrics.json", "model.keras", "checkpoints/step-00000006.npz"):
+        (best / file).unlink()
+    capsys.readouterr()
+    assert main(["evaluate", str(best), "--json"]) == 0
+    printed = capsys.readouterr()
+    assert "these are the best so far, of epoch 1, weights, from step 3" in printed.err
+    assert json.loads(printed.out)["loss"] == float(history[0]["validation_loss"])
+
+
+def test_more_epochs_go_on_from_a_run_s_end_where_its_rates_do_not_change(tmp_path: Path, capsys) -> None:
+    constant = ["--schedule.name", "constant", "--train.batch_size", "512"]
+    whole, longer = str(tmp_path / "whole"), str(tmp_path / "longer")
+    assert main(["fit", *constant, "--train.epochs", "2", "--runtime.run_folder", whole]) == 0
+    assert main(["fit", *constant, "--train.epochs", "1", "--runtime.run_folder", longer]) == 0
+    assert main(["fit", "--config", longer, "--train.epochs", "2"]) == 0
+    assert "going on from step 3" in capsys.readouterr().out
+    one, other = (keras.saving.load_model(f"{run}/model.keras").get_weights() for run in (whole, longer))
+    for value, known in zip(other, one, strict=True):
+        np.testing.assert_array_equal(value, known)
+    assert [row["step"] for row in run_folder.RunFolder(Path(longer)).history] == ["3", "6"]
+    assert main(["fit", "--config", longer, "--train.epochs", "1"]) == 2
+    assert "3 steps are not more than the 6 that the run has made" in capsys.readouterr().err
+    assert run_folder.RunFolder(Path(longer)).metrics["steps"] == 6
+
+
+def test_more_epochs_of_a_schedule_that_ends_are_another_run(unfinished: Path, tmp_path: Path, capsys) -> None:
+    run = shutil.copytree(unfinished, tmp_path / "run")
+    assert main(["fit", "--config", str(run), "--train.steps", "9"]) == 2
+    complaint = capsys.readouterr().err
+    assert "run: its cosine schedule ends with the run" in complaint
+    assert f"give --model.weights {run} and another runtime.run_folder" in complaint
+    assert complaint.count("\n") == 1
 
 
 def test_other_validation_examples_are_other_data(tmp_path: Path, capsys) -> None:

@@ -1,7 +1,7 @@
 """How a global batch is cut, and how many batches make an epoch: checked once, then plain arithmetic."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 from typing import NamedTuple
@@ -68,6 +68,14 @@ class Batches:
                 f"train.accumulate = {self.accumulate}: a micro-batch's {self.micro_rows} examples must be a multiple of "
                 f"{MIXED_TOGETHER} for augment.mixing"
             )
+
+    def fits(self, accumulate: int) -> bool:
+        """Whether the batch can be taken in so many micro-batches."""
+        try:
+            replace(self, accumulate=accumulate)
+        except SettingsError:
+            return False
+        return True
 
     @property
     def rows(self) -> int:

@@ -11,6 +11,7 @@ from keras_imagenet.models import freezing, registry, weights
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
+from keras_imagenet.settings.model import ModelSettings
 
 if TYPE_CHECKING:
     import keras
@@ -34,6 +35,12 @@ def preset_of(settings: Settings, origin: Origin | None) -> Preset:
     """The settings' preset, over that of the weights' origin, over the defaults."""
     known = origin.preset if origin else None
     return presets.resolve(settings.data, Preset(**known) if known else None)
+
+
+def resolved(settings: Settings, origin: Origin | None) -> Settings:
+    """Settings that say of the network what the weights say of it, too, so that it can be built without them."""
+    model = ModelSettings.model_validate({**settings.model.model_dump(), **_options(settings, origin)})
+    return settings.model_copy(update={"model": model})
 
 
 def classes_file_of(origin: Origin | None) -> Path | None:

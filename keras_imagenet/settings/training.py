@@ -36,6 +36,12 @@ class TrainSettings(Group):
     """Whether activations are computed again for the gradients instead of being kept; not together with runtime.xla."""
     checkpoint_steps: Steps | None = None
     """Steps between checkpoints; one is written at the end of every epoch in any case."""
+    checkpoint_minutes: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    """Minutes between checkpoints, besides those by steps."""
+    keep_checkpoints: Annotated[int, Field(gt=0, le=1_000_000)] = 2
+    """How many checkpoints are kept, the newest."""
+    keep_best_checkpoints: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """How many more are kept: those of the epochs of the best validation top-1."""
     keep: Literal["last", "best", "average", "best_average"] = "last"
     """Which weights the run leaves: the last, those with the best validation top-1, their `average`, or the best average."""
     patience: Annotated[int, Field(gt=0, le=100_000)] | None = None

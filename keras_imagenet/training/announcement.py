@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_imagenet import runtime
 from keras_imagenet.data import pipeline
 from keras_imagenet.data.balance import slots
-from keras_imagenet.training import optimizers, phases, recomputation, schedules
+from keras_imagenet.training import optimizers, phases, recomputation, schedules, workers
 from keras_imagenet.training.assembly import Run
 
 KINDS = {
@@ -41,6 +41,7 @@ def announcement(run: Run) -> list[str]:
         f"{network.count_params():,} parameters, {run.started_from}",
         f"batches: {batch_size} examples{repeated}, {batches.rows} on each of {batches.replicas} replica(s){parts}; "
         f"{n / batch_size:.1f} steps an epoch, {run.course.steps:,} in all",
+        *_team(run),
         *_favours(run),
         f"learning rate: {settings.optimizer.name}, peak {peak:g}{scaling}, {settings.schedule.name}{_warmup(run)}",
         f"weight decay: {settings.optimizer.weight_decay:g} on {sum(decay > 0 for decay in run.optimizer.decays)} "
@@ -50,6 +51,12 @@ def announcement(run: Run) -> list[str]:
         f"seed {settings.runtime.seed}; {run.compiled.why}; {pipeline.describe_exactness(settings.augment)}{recomputed}",
         *phases.lines(settings, run.course),
     ]
+
+
+def _team(run: Run) -> list[str]:
+    """A line that names the workers, where there are several."""
+    addresses = workers.addresses(run.strategy)
+    return [f"workers: {len(addresses)}, {', '.join(addresses)}; worker 0 writes the run folder"] if addresses else []
 
 
 def _warmup(run: Run) -> str:

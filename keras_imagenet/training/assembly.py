@@ -13,7 +13,7 @@ from keras_imagenet.data import mixing, pipeline, sources
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.stream import Stream
 from keras_imagenet.data.stretches import Stretch
-from keras_imagenet.errors import DataError
+from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.models import assembly as networks
 from keras_imagenet.models import freezing
 from keras_imagenet.models.weights import Origin
@@ -30,6 +30,7 @@ from keras_imagenet.training import (
     recomputation,
     resizing,
     schedules,
+    workers,
 )
 from keras_imagenet.training import state as states
 from keras_imagenet.training import step as steps
@@ -67,16 +68,22 @@ class Run:
         return " ".join(source.fingerprint for source in (self.training, self.validation) if source is not None)
 
 
-def assemble(settings: Settings, splits: sources.Splits, strategy: tf.distribute.Strategy) -> Run:
-    """Everything of a run, checked against data and devices. Raises SettingsError or DataError."""
+def assemble(
+    settings: Settings, splits: sources.Splits, strategy: tf.distribute.Strategy, kept: Preset | None = None
+) -> Run:
+    """Everything of a run, checked against data and devices. Raises SettingsError or DataError.
+
+    kept: the preset of a run that goes on, whose checkpoint holds all weights: those that it began with are not read again.
+    """
     training = splits.train
     if training is None or len(training) == 0:
         raise DataError(
             "data.source: there are no training examples, only a validation split; `keras-imagenet evaluate` measures on it"
         )
-    course = course_of(settings, len(training), strategy.num_replicas_in_sync)
-    origin = networks.origin_of(settings)
-    preset = networks.preset_of(settings, origin)
+    course = course_of(settings, len(training), strategy.num_replicas_in_sync, workers.count(strategy))
+    origin = networks.origin_of(settings) if kept is None else None
+    settings = networks.resolved(settings, origin)
+    preset = kept or networks.preset_of(settings, origin)
     stretches = phases.stretches(settings, preset, course)
     objective = _objective(settings, preset, training)
     with strategy.scope():
@@ -86,6 +93,10 @@ def assemble(settings: Settings, splits: sources.Splits, strategy: tf.distribute
         optimizer = _optimizer(settings, network, course.batches.size)
         average = _average(settings, course)
         state = states.start(network, optimizer, settings.runtime.precision, average)
+    if not network.trainable_variables:
+        raise SettingsError(
+            f"model.name = {settings.model.name}: has no weight that learns, so there is nothing to train"
+        )
     for one in resized.values():
         fused_norm.fuse(one)
     compiled = runtime.compiled(settings, steps.communicates(network, strategy))
@@ -111,7 +122,7 @@ def assemble(settings: Settings, splits: sources.Splits, strategy: tf.distribute
         stretches=tuple(stretches),
         step=resizing.step_by_stretch(state, stretches, step_of),
         compiled=compiled,
-        started_from=_started_from(origin, fitted),
+        started_from="from its checkpoint" if kept else _started_from(origin, fitted),
     )
 
 

@@ -7,27 +7,27 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import keras
 import numpy as np
 
 from keras_imagenet import files
 from keras_imagenet.errors import DataError
 from keras_imagenet.training import guards
-from keras_imagenet.training.state import State, first_copy
+from keras_imagenet.training.state import State, best_of, first_copy
 
-KEPT = 2
 COUNTED = ("step", "rows", "seconds", "epoch_seconds", "compiling_seconds", "compiling_examples", "over", "unreadable")
 """Fields of the state beside its tensors; all are plain numbers, texts, lists and mappings."""
 
 
-def save(folder: Path, state: State, fingerprint: str) -> Path:
-    """Write folder/step-NNNNNNNN.npz and keep the last two.
+def save(folder: Path, state: State, fingerprint: str, kept: int = 2, best: int = 0) -> Path:
+    """Write folder/step-NNNNNNNN.npz, and keep the last `kept` and those of the `best` epochs by validation top-1.
 
     Raises TrainingStopped for a state that is not finite, OSError where it cannot be written; older ones stay.
     fingerprint: of the data.
     """
-    path = folder / f"step-{state.step:08d}.npz"
+    path = _path(folder, state.step)
     arrays = {name: first_copy(variable) for name, variable in state.tensors()}
     guards.require_finite_state(arrays, state.step)
     arrays |= {f"best/{index}": value for index, value in enumerate(state.best or ())}
@@ -36,8 +36,11 @@ def save(folder: Path, state: State, fingerprint: str) -> Path:
     arrays["counted"] = np.frombuffer(json.dumps(counted).encode(), np.uint8)
     with files.appearing(path) as stream:
         np.savez(stream, **arrays)
-    for old in _all(folder)[:-KEPT]:
-        old.unlink(missing_ok=True)
+    ranked = sorted(state.rows, key=lambda row: -row.get("validation_top1", 0.0))
+    spared = {_path(folder, row["step"]) for row in ranked[:best]}
+    for old in _all(folder)[:-kept]:
+        if old not in spared:
+            old.unlink(missing_ok=True)
     return path
 
 
@@ -46,14 +49,11 @@ def latest(folder: Path) -> Path | None:
     return next(reversed(_all(folder)), None)
 
 
-def fingerprint_of(path: Path) -> str:
-    """The fingerprint of the data that a checkpoint was made with. Raises DataError as `restore` does."""
-    with _opened(path) as arrays:
-        return _counted(arrays)["fingerprint"]
+def restore(path: Path | BinaryIO, state: State) -> str:
+    """Set a state, on any number of replicas, to a checkpoint's; return the fingerprint of the data that it was made with.
 
-
-def restore(path: Path, state: State) -> None:
-    """Set a state, on any number of replicas, to a checkpoint's. Raises DataError where it is damaged or does not fit."""
+    Raises DataError where it is damaged or does not fit.
+    """
     with _opened(path) as arrays:
         counted = _counted(arrays)
         for name, variable in state.tensors():
@@ -66,10 +66,30 @@ def restore(path: Path, state: State) -> None:
         setattr(state, name, counted[name])
     state.unreadable = {int(index): reason for index, reason in state.unreadable.items()}
     state.best = best or None
+    return counted["fingerprint"]
+
+
+def give(path: Path, network: keras.Model) -> tuple[int, int | None]:
+    """Give a network the best weights that a checkpoint holds, or else its last; the step they are from, and the best's epoch.
+
+    Raises DataError as `restore` does.
+    """
+    with _opened(path) as arrays:
+        counted = _counted(arrays)
+        part = "best" if counted["best"] else "network"
+        for index, variable in enumerate(network.variables):
+            name = f"{part}/{index}"
+            if name not in arrays or arrays[name].shape != tuple(variable.shape):
+                raise DataError(f"{path}: does not fit this network: {name} is missing or of another shape")
+            variable.assign(arrays[name])
+    if not counted["best"]:
+        return counted["step"], None
+    best = best_of(counted["rows"])
+    return best["step"], best["epoch"]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path | BinaryIO) -> Iterator[Any]:
     """A checkpoint's arrays; whatever is wrong with the file is a DataError."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -84,6 +104,10 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _counted(arrays: Any) -> dict[str, Any]:
     return json.loads(arrays["counted"].tobytes())
+
+
+def _path(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:08d}.npz"
 
 
 def _all(folder: Path) -> list[Path]:

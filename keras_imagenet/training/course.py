@@ -36,12 +36,13 @@ class Course:
         return self.batches.epoch_ends(self.epochs, self.examples, after)
 
 
-def course_of(settings: Settings, examples: int, replicas: int = 1) -> Course:
+def course_of(settings: Settings, examples: int, replicas: int = 1, workers: int = 1) -> Course:
     """The course of a run on so many training examples. Raises SettingsError for a batch that cannot be cut so."""
     train = settings.train
     batches = Batches(
         train.batch_size,
         replicas=replicas,
+        workers=workers,
         repeats=train.repeats,
         accumulate=train.accumulate,
         mixed=any(augment.mixing for augment in (settings.augment, *augments(settings.augment, settings.phases))),

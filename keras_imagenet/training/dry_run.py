@@ -11,6 +11,7 @@ from keras_imagenet.console import Console
 from keras_imagenet.data import sources
 from keras_imagenet.settings import Settings
 from keras_imagenet.training.assembly import Run, assemble, open_data
+from keras_imagenet.training.step import within_memory
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def try_one_batch(
     step = max(run.stretches, key=lambda stretch: math.prod(stretch.preset.size)).step
     run.state.step = step
     batches, validation = open_data(run, console)
-    run.step(next(batches), tf.constant(run.course.schedule(step), tf.float64), tf.constant(step, tf.int64))
+    with within_memory(run.course.batches):
+        run.step(next(batches), tf.constant(run.course.schedule(step), tf.float64), tf.constant(step, tf.int64))
     if validation is not None:
         next(validation)
     return run, Memory.now(run)

@@ -13,7 +13,7 @@ def fuse(network: keras.Model) -> list[str]:
     Left as they are: norms over another axis than the last of four, synchronised ones, those in float64, and those without scale
     or offset.
     """
-    layers = [layer for layer in network.layers if _fits(layer)]
+    layers = [layer for layer in network._flatten_layers(include_self=False) if _fits(layer)]  # nested ones, too
     for layer in layers:
         layer.call = partial(_call, layer, layer.call)
     return [layer.name for layer in layers]

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -31,36 +31,56 @@ def require_finite_state(arrays: Mapping[str, np.ndarray], step: int) -> None:
         )
 
 
-class Signals:
-    """Notes SIGINT, SIGTERM and SIGHUP, so that the step under way ends and the state is saved; a second one ends at once.
+@contextmanager
+def raising() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise Interrupted at once inside the block, as SIGINT does KeyboardInterrupt.
 
-    SIGHUP stays ignored where the process was started so, which is what nohup does.
+    For what comes before a run's first step and after its last, when what counts is on disk already.
     """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupted("interrupted", number)
+
+    with _handling((signal.SIGTERM, signal.SIGHUP), interrupt):
+        yield
+
+
+@contextmanager
+def _handling(numbers: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle signals inside the block, and hand them back afterwards; SIGHUP stays ignored where it is, as by nohup."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python hands signals to the main thread only.
+        return
+    kept = {number: signal.getsignal(number) for number in numbers}
+    if kept.get(signal.SIGHUP) is signal.SIG_IGN:
+        del kept[signal.SIGHUP]
+    for number in kept:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, before in kept.items():
+            signal.signal(number, before)
+
+
+class Signals:
+    """Notes SIGINT, SIGTERM and SIGHUP, so that the step under way ends and the state is saved; a second one ends at once."""
 
     def __init__(self) -> None:
         self.caught: int | None = None
 
     @contextmanager
     def watching(self) -> Iterator["Signals"]:
-        """Catch the signals inside the block, and hand them back afterwards."""
-        if threading.current_thread() is not threading.main_thread():
-            yield self  # Python hands signals to the main thread only.
-            return
-        kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-        if kept[signal.SIGHUP] is signal.SIG_IGN:
-            del kept[signal.SIGHUP]
-        for number in kept:
-            signal.signal(number, self._note)
-        try:
+        """Catch the signals inside the block; afterwards they are handed back, with one that came too late to be heeded."""
+        with _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), self._note):
             yield self
-        finally:
-            for number, handler in kept.items():
-                signal.signal(number, handler)
-
-    def heed(self, step: int) -> None:
-        """Raise Interrupted if one came; the state after so many steps is saved."""
         if self.caught is not None:
-            raise Interrupted(f"interrupted at step {step}; its state is saved", self.caught)
+            signal.raise_signal(self.caught)
+
+    def heed(self, step: int, came: bool) -> None:
+        """Raise Interrupted if one came, here or to another worker; the state after so many steps is saved."""
+        if came:
+            raise Interrupted(f"interrupted at step {step}; its state is saved", self.caught or signal.SIGTERM)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.caught is not None:

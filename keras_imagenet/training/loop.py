@@ -4,22 +4,24 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from keras_imagenet.errors import DataUnavailable
+from keras_imagenet.errors import TrainingStopped
 from keras_imagenet.evaluation import Metrics
 from keras_imagenet.run_folder import RunFolder, write_history
-from keras_imagenet.training import checkpoints
+from keras_imagenet.training import checkpoints, workers
 from keras_imagenet.training.assembly import Run
 from keras_imagenet.training.guards import Deadline, Signals, require_finite
 from keras_imagenet.training.monitors import Monitor, View
 from keras_imagenet.training.state import BEST_OF, Row, State, averaged, first_copy
+from keras_imagenet.training.step import within_memory
 
 Evaluate = Callable[..., tuple[Metrics, np.ndarray | None]]
-"""Measures the network as it is: metrics, and the confusion matrix where the classes are few."""
+"""Measures the network as it is: metrics, and the confusion matrix where the classes are few. `between` is called before each
+of its batches."""
 
 
 def train(
@@ -33,47 +35,116 @@ def train(
     """Train from where the run's state stands to its end, an epoch's row at a time; False if the deadline came first.
 
     Raises Interrupted after a signal, DataUnavailable where the disk gives no data, TrainingStopped for a loss that is not
-    finite; the state is saved before leaving, except where it is not finite.
+    finite. The state is saved before leaving, whatever fails outside a step, except where it is not finite.
     """
     state, settings, course = run.state, run.settings.train, run.course
     view = View(state, _rate_now(run), course.steps, ceil(course.epochs))
+    saving, asked, alone = Saving(run, folder, monitors), Wishes(), workers.count(run.strategy) == 1
 
-    def save() -> None:
-        for monitor in monitors:
-            monitor.doing("saving")
-        checkpoints.save(folder.checkpoints, state, run.fingerprint)
-
-    with Signals().watching() as signals, _shown(monitors, view), _saved_without_data(save):
+    with Signals().watching() as signals, _shown(monitors, view):
         for epoch, end in run.course.epoch_ends(after=state.epoch_began):
             if state.over and state.step == state.epoch_began:  # Else an epoch is open that ended early.
                 break
             view.epoch_end = end
-            for monitor in monitors:
-                monitor.begin_epoch(epoch)
+            with saving.whatever_fails():
+                for monitor in monitors:
+                    monitor.begin_epoch(epoch)
             while state.step < end and not state.over:
                 with _timed(view):
-                    # The processor waits for data here, and for the device where sums are read.
-                    batch = view.fetch(batches)
+                    with saving.whatever_fails():
+                        # The processor waits for data here, and for the device where sums are read.
+                        batch = view.fetch(batches)
                     rate = tf.constant(view.schedule(state.step), tf.float64)
-                    run.step(batch, rate, tf.constant(state.step, tf.int64))
+                    with within_memory(run.course.batches):
+                        told = run.step(batch, rate, tf.constant(state.step, tf.int64), tf.constant(asked, tf.float64))
                     state.step += 1
-                wishes = [monitor.step() for monitor in monitors]
-                state.over = any(wishes)
-                if signals.caught or deadline.passed():
-                    save()
-                    signals.heed(state.step)
+                    heard = None if alone else _heard(told, state.step)
+                with saving.whatever_fails():
+                    wishes = [monitor.step() for monitor in monitors]
+                asked = Wishes(signals.caught is not None, deadline.passed(), over=any(wishes))
+                # Workers act on what all have heard, a step later, so that none waits for one that left.
+                acting = asked if heard is None else heard
+                state.over = acting.over
+                if acting.interrupted or acting.late:
+                    saving.save()
+                    signals.heed(state.step, acting.interrupted)
                     return False
-                if settings.checkpoint_steps and state.step % settings.checkpoint_steps == 0:
-                    save()
-            row, confusion = _end_epoch(run, epoch, evaluate, monitors)
+                saving.save_if_due()
+            with saving.whatever_fails():
+                row, confusion = _measured(run, epoch, evaluate, monitors, lambda: signals.caught and saving.once())
+            _end_epoch(state, row)
             if settings.keep in BEST_OF and state.best_row(BEST_OF[settings.keep]) is row:
                 state.best = state.values(averaged=settings.keep == "best_average")
+            state.over |= _patience_is_out(state, settings.patience)
+            saving.save()  # Before anyone is told: an output may be closed, and a user's callback may fail.
+            if saving.writes:
+                write_history(folder.history_file, state.rows)
             wishes = [monitor.end_epoch(row, confusion) for monitor in monitors]
-            state.over |= any(wishes) or _patience_is_out(state, settings.patience)
-            save()
-            write_history(folder.history_file, state.rows)
-            signals.heed(state.step)
+            acting = Wishes(signals.caught is not None, over=any(wishes) or asked.over)
+            acting = Wishes(*(workers.summed(run.strategy, np.array(acting, np.float64)) > 0).tolist())
+            asked, state.over = Wishes(), state.over or acting.over
+            if acting.over or acting.interrupted:
+                saving.save()
+            signals.heed(state.step, acting.interrupted)
     return True
+
+
+class Wishes(NamedTuple):
+    """What a worker asks for; what one asks for, all do. late: its time limit is reached. over: a callback ends the run."""
+
+    interrupted: bool = False
+    late: bool = False
+    over: bool = False
+
+
+def _heard(told: tf.Tensor, step: int) -> Wishes:
+    """Everybody's wishes out of what a step has told; a loss that is not finite ends all workers at the same step."""
+    values = told.numpy()
+    require_finite(values, step, step)
+    return Wishes(*(values[-len(Wishes._fields) :] > 0).tolist())
+
+
+class Saving:
+    """Checkpoints of a run's state, which worker 0 writes: when they are due, and before what fails ends the run."""
+
+    def __init__(self, run: Run, folder: RunFolder, monitors: Sequence[Monitor]) -> None:
+        self.run, self.folder, self.monitors = run, folder, monitors
+        self.settings, self.saved_at = run.settings.train, -1
+        self.writes = workers.index(run.strategy) == 0
+        self.next = Deadline(self.settings.checkpoint_minutes)
+
+    def save(self) -> None:
+        """Write a checkpoint, whatever becomes of those who are told of it."""
+        try:
+            for monitor in self.monitors:
+                monitor.doing("saving")
+        finally:
+            if self.writes:
+                kept, best = self.settings.keep_checkpoints, self.settings.keep_best_checkpoints
+                checkpoints.save(self.folder.checkpoints, self.run.state, self.run.fingerprint, kept, best)
+            self.saved_at, self.next = self.run.state.step, Deadline(self.settings.checkpoint_minutes)
+
+    def save_if_due(self) -> None:
+        """After a step: by the count of steps, or by the clock."""
+        every = self.settings.checkpoint_steps
+        if (every and self.run.state.step % every == 0) or self.next.passed():
+            self.save()
+
+    def once(self) -> None:
+        """Write one unless this step has it."""
+        if self.saved_at != self.run.state.step:
+            self.save()
+
+    @contextmanager
+    def whatever_fails(self) -> Iterator[None]:
+        """For what lies outside a step, where the state is sound: save it before an error ends the run."""
+        try:
+            yield
+        except TrainingStopped:
+            raise  # What is not finite is not worth saving.
+        except BaseException:
+            self.once()
+            raise
 
 
 @contextmanager
@@ -84,16 +155,6 @@ def _shown(monitors: Sequence[Monitor], view: View) -> Iterator[None]:
             monitor.begin(view)
             opened.callback(monitor.end)
         yield
-
-
-@contextmanager
-def _saved_without_data(save: Callable[[], None]) -> Iterator[None]:
-    """Save the state, which is sound, where the next batch cannot be had."""
-    try:
-        yield
-    except DataUnavailable:
-        save()
-        raise
 
 
 @contextmanager
@@ -109,10 +170,10 @@ def _timed(view: View) -> Iterator[None]:
     view.state.seconds += time.perf_counter() - started
 
 
-def _end_epoch(
-    run: Run, epoch: int, evaluate: Evaluate | None, monitors: Sequence[Monitor]
+def _measured(
+    run: Run, epoch: int, evaluate: Evaluate | None, monitors: Sequence[Monitor], between: Callable[[], object]
 ) -> tuple[Row, np.ndarray | None]:
-    """The epoch's row, added to the state's, and validation's confusion matrix; the sums start anew."""
+    """The epoch's row, and validation's confusion matrix; nothing of the state changes but its times."""
     state, started = run.state, time.perf_counter()
     sums = first_copy(state.sums)  # Waits for the epoch's last steps.
     state.epoch_seconds += time.perf_counter() - started
@@ -132,17 +193,21 @@ def _end_epoch(
     if evaluate is not None:
         for monitor in monitors:
             monitor.doing("validating")
-        metrics, confusion = evaluate()
+        metrics, confusion = evaluate(between=between)
         row |= {f"validation_{name}": getattr(metrics, name) for name in ("loss", "top1", "top5")}
         if state.average:
             with averaged(state):
-                metrics, _ = evaluate()
+                metrics, _ = evaluate(between=between)
             row |= {f"average_{name}": getattr(metrics, name) for name in ("loss", "top1", "top5")}
-    state.rows.append(row)
-    state.sums.assign(np.zeros_like(sums))
     state.seconds += time.perf_counter() - started
-    state.epoch_seconds = state.compiling_seconds = state.compiling_examples = 0.0
     return row, confusion
+
+
+def _end_epoch(state: State, row: Row) -> None:
+    """Add the row; the sums start anew."""
+    state.rows.append(row)
+    state.sums.assign(np.zeros(state.sums.shape))
+    state.epoch_seconds = state.compiling_seconds = state.compiling_examples = 0.0
 
 
 def _rate_now(run: Run) -> Callable[[int], float]:

@@ -131,14 +131,15 @@ class TensorBoard:
     def __init__(self, folder: Path, every: int, classes: ClassList) -> None:
         self.every, self.classes = every, classes
         self.left_out = () if len(classes.names) > 5 else ("top5",)
-        self.training = tf.summary.create_file_writer(str(folder / "train"))
-        self.validation = tf.summary.create_file_writer(str(folder / "validation"))
-        self.images_shown = False
+        self.folders = [folder / part for part in ("train", "validation")]
         self.confusion: tuple[int, np.ndarray] | None = None
 
     def begin(self, view: View) -> None:
-        """Start counting."""
-        self.view, self.meter, self.drawn_at = view, Meter(view), time.perf_counter()
+        """Start counting, and take back what a process wrote that was killed after its last checkpoint."""
+        self.view, self.meter, self.began, self.drawn_at = view, Meter(view), view.state.step, time.perf_counter()
+        for folder in self.folders:
+            _take_back(folder, view.state.step)
+        self.training, self.validation = (tf.summary.create_file_writer(str(folder)) for folder in self.folders)
 
     def begin_epoch(self, epoch: int) -> None:
         """The sums start anew, and validation's seconds belong to no training step."""
@@ -147,11 +148,11 @@ class TensorBoard:
     def step(self) -> bool:
         """The first images, as the network gets them; a point of every training curve, each `every` steps."""
         step = self.view.state.step
-        if not self.images_shown:
+        if step == self.began + 1:
             self.meter.start_clock()
-            with self.training.as_default(step=step - 1):
+        if step == 1:
+            with self.training.as_default(step=0):
                 tf.summary.image("images", tf.cast(self.view.first_images, tf.uint8), max_outputs=16)
-            self.images_shown = True
         if step % self.every == 0 or step == self.view.epoch_end:
             self._write(self.training, self.meter.read() | {"learning_rate": self.view.schedule(step - 1)}, step)
         return False
@@ -191,6 +192,16 @@ class TensorBoard:
             for tag, value in scalars.items():
                 if tag not in self.left_out:
                     tf.summary.scalar(tag, value)
+
+
+def _take_back(folder: Path, step: int) -> None:
+    """Let TensorBoard drop the points after a step (before the first step, all), which will be written again.
+
+    The beginning of a session says so, since files of events are only ever added to; the first beginning takes nothing back.
+    """
+    with tf.Graph().as_default(), tf.compat.v1.summary.FileWriter(str(folder)) as writer:
+        began = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
+        writer.add_session_log(began, step + 1 if step else 0)
 
 
 class ProgressLines:

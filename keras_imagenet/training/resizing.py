@@ -12,7 +12,7 @@ from keras_imagenet.models.weights import Origin
 from keras_imagenet.settings import Settings
 from keras_imagenet.training.state import State
 
-Step = Callable[..., None]
+Step = Callable[..., Any]
 
 
 def networks_by_size(
@@ -37,7 +37,7 @@ def step_by_stretch(state: State, stretches: Sequence[Stretch], build: Callable[
         return next(iter(kinds.values()))
     starts = [stretch.step for stretch in stretches]
 
-    def step(*arguments: Any) -> None:
-        kinds[stretches[bisect_right(starts, state.step) - 1].on_device](*arguments)
+    def step(*arguments: Any) -> Any:
+        return kinds[stretches[bisect_right(starts, state.step) - 1].on_device](*arguments)
 
     return step

@@ -101,9 +101,14 @@ class State:
         return [row["validation_loss"] for row in self.rows if "validation_loss" in row]
 
     def best_row(self, of: str = "validation") -> Row | None:
-        """The row of the best top-1 on validation, the earliest of equals; None without. of: validation, or average."""
-        rows = [row for row in self.rows if f"{of}_top1" in row]
-        return max(rows, key=lambda row: row[f"{of}_top1"], default=None)
+        """As best_of, of its rows."""
+        return best_of(self.rows, of)
+
+
+def best_of(rows: Sequence[Row], of: str = "validation") -> Row | None:
+    """The row of the best top-1 on validation, the earliest of equals; None without. of: validation, or average."""
+    measured = [row for row in rows if f"{of}_top1" in row]
+    return max(measured, key=lambda row: row[f"{of}_top1"], default=None)
 
 
 def start(network: keras.Model, optimizer: Optimizer, precision: str, average: Average | None = None) -> State:

@@ -10,12 +10,16 @@ here both follow from the whole global batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from keras_imagenet.data.batches import Batches
+from keras_imagenet.errors import TrainingStopped
 from keras_imagenet.training.averages import Average, moved
 from keras_imagenet.training.clipping import Clip
 from keras_imagenet.training.objectives import Objective
@@ -31,6 +35,9 @@ Forward = Callable[[Tensors, Tensors, tf.Tensor], tuple[tf.Tensor, Tensors]]
 REPLICA_STRIDE = 1_640_531_527
 """What the seeds of neighbouring replicas' random layers differ by: 2**32 over the golden ratio, which keeps small seeds
 apart modulo 2**31 - 2, to which Keras reduces them."""
+WISHES = 3
+"""How many things a worker can ask the others for."""
+NONE = np.zeros(WISHES)
 GROWTH_STEPS = 2000
 """Steps with finite gradients after which float16's loss scale doubles, as in keras.optimizers.LossScaleOptimizer."""
 
@@ -56,8 +63,10 @@ def build(
     plan: Plan,
     forward: Forward | None = None,
     average: Average | None = None,
-) -> Callable[[Batch, tf.Tensor, tf.Tensor], None]:
-    """The function (global batch, rate [], step []) that makes one step and adds what it saw to `state.sums`.
+) -> Callable[..., tf.Tensor]:
+    """The function (global batch, rate [], step [], wishes [WISHES]) that makes one step and adds what it saw to `state.sums`.
+
+    It returns the step's sums and, after them, the wishes of all workers added up, on every worker alike: float [4 + WISHES].
 
     A batch: what `objective` wants; every value has the rows as its first dimension. rate: float64. step: steps made
     before, int64. forward: the network's training pass, where it is not its `stateless_call`. average: how the state's
@@ -86,7 +95,7 @@ def build(
     compute = _apart(forward_backward, plan, communicates=communicates(network, strategy))
     renew = tf.function(update, jit_compile=True) if plan.xla else update
 
-    def replica(batch: Batch, rate: tf.Tensor, step: tf.Tensor) -> None:
+    def replica(batch: Batch, rate: tf.Tensor, step: tf.Tensor, wishes: tf.Tensor) -> tf.Tensor:
         weights, rest = ([tf.convert_to_tensor(v.value) for v in group] for group in (state.weights, state.rest))
         scale = tf.constant(1.0) if state.scaling is None else state.scaling[0]
         offset = tf.cast([REPLICA_STRIDE, 0], tf.int64) * _replica_id()
@@ -100,7 +109,9 @@ def build(
             for place, value in zip(moving, changed, strict=True):
                 rest[place] = value
         averaged = [place for place in moving if rest[place].dtype.is_floating]
-        sums, gradients, averages = _reduced(sums, gradients, [rest[place] for place in averaged], strategy)
+        told = tf.concat([sums, tf.cast(wishes, sums.dtype)], axis=0)
+        told, gradients, averages = _reduced(told, gradients, [rest[place] for place in averaged], strategy)
+        sums = told[:-WISHES]
         for place, value in zip(averaged, averages, strict=True):
             rest[place] = value
         for place in state.seeds:
@@ -116,17 +127,40 @@ def build(
             for place, twin in state.average.items():
                 twin.assign(moved(twin, tf.convert_to_tensor(state.network.variables[place].value), decay))
         state.sums.assign_add(tf.cast(sums, tf.float64))
+        return told
 
     @tf.function(reduce_retracing=True)
-    def global_step(batch: Batch, rate: tf.Tensor, step: tf.Tensor) -> None:
-        strategy.run(replica, args=(batch, rate, step))
+    def global_step(batch: Batch, rate: tf.Tensor, step: tf.Tensor, wishes: tf.Tensor = NONE) -> tf.Tensor:
+        told = strategy.run(replica, args=(batch, rate, step, wishes))
+        return strategy.experimental_local_results(told)[0]
 
     return global_step
 
 
+@contextmanager
+def within_memory(batches: Batches) -> Iterator[None]:
+    """Raise TrainingStopped that names the parts that are smaller, where a step takes more memory than there is."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        parts = range(batches.accumulate + 1, batches.rows + 1)
+        smaller = next((number for number in parts if batches.fits(number)), None)
+        remedy = (
+            f"train.accumulate {smaller} takes {batches.rows // smaller} at a time, with the same gradients"
+            if smaller
+            else "give a smaller train.batch_size"
+        )
+        raise TrainingStopped(
+            f"a step of {batches.micro_rows} examples at a time takes more memory than the device has; {remedy}, or "
+            "train.gradient_checkpointing true"
+        ) from error
+
+
 def communicates(network: keras.Model, strategy: tf.distribute.Strategy) -> bool:
     """Whether the network's own pass exchanges something between replicas: synchronised batch norms do."""
-    return strategy.num_replicas_in_sync > 1 and any(getattr(layer, "synchronized", False) for layer in network.layers)
+    # Networks inside networks and layers of layers included, which Keras itself walks by this name only.
+    layers = network._flatten_layers(include_self=False)
+    return strategy.num_replicas_in_sync > 1 and any(getattr(layer, "synchronized", False) for layer in layers)
 
 
 def _apart(function: Callable, plan: Plan, communicates: bool) -> Callable:

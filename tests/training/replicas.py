@@ -1,17 +1,23 @@
 """What one and two replicas make of the same fifty batches, in float64: run as a program, it prints JSON.
 
 Both run in one process of two logical CPUs: one replica under the default strategy, two under a MirroredStrategy.
+With arguments (a file, "few" or "all", this worker's index, addresses of workers) it is one of several processes, or one
+alone, and writes to the file what RUNS end with.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 
 from keras_imagenet import runtime
+from keras_imagenet.cluster import Cluster
 from keras_imagenet.settings import RuntimeSettings
 
-MIRRORED = runtime.start(RuntimeSettings(logical_cpus=2), None)
+ADDRESSES = tuple(sys.argv[4:])
+TEAM = Cluster(ADDRESSES, int(sys.argv[3]), "runtime.workers") if ADDRESSES else None
+MIRRORED = runtime.start(RuntimeSettings(logical_cpus=None if TEAM else 2), None, cluster=TEAM)
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
@@ -26,14 +32,25 @@ from keras_imagenet.training import state as states  # noqa: E402
 BATCH, SIZE, CLASSES, STEPS = 64, 8, 5, 50
 SGD = SGDSettings(weight_decay=1e-3, nesterov=True)
 ADAMW = AdamSettings(name="adamw", weight_decay=0.1)
+RULES = {"sgd": SGD, "adamw": ADAMW}
+RUNS = {
+    f"{rule}, norm {norm}": {"settings": RULES[rule], "norm": norm}
+    for rule in RULES
+    for norm in ("none", "synchronized")
+}
+FEW = ("sgd, norm synchronized", "adamw, norm none", "accumulated", "dropout")
+RUNS |= {"accumulated": {"accumulate": 4}, "dropout": {"norm": "plain", "dropout": 0.5}}
 
 
 def network(norm: str, dropout: float) -> keras.Model:
-    """A small network; norm: none, plain or synchronized."""
+    """A small network; norm: none, plain, synchronized or nested, which is synchronized in a network of its own."""
     keras.utils.set_random_seed(0)
     images = keras.Input((SIZE, SIZE, 3))
     x = keras.layers.Conv2D(8, 3, use_bias=norm == "none")(images)
-    if norm != "none":
+    if norm == "nested":
+        inner = keras.Input(x.shape[1:])
+        x = keras.Model(inner, keras.layers.BatchNormalization(synchronized=True)(inner))(x)
+    elif norm != "none":
         x = keras.layers.BatchNormalization(synchronized=norm == "synchronized")(x)
     x = keras.layers.ReLU()(x)
     x = keras.layers.Conv2D(16, 3, strides=2, activation="relu")(x)
@@ -46,6 +63,8 @@ def batches(strategy: tf.distribute.Strategy) -> Iterator:
 
     def parts(context: tf.distribute.InputContext) -> tf.data.Dataset:
         random, rows = np.random.default_rng(0), BATCH // context.num_replicas_in_sync
+        share = BATCH // context.num_input_pipelines
+        own = range(context.input_pipeline_id * share, (context.input_pipeline_id + 1) * share, rows)
 
         def generate() -> Iterator[dict]:
             for number in range(STEPS):
@@ -56,7 +75,7 @@ def batches(strategy: tf.distribute.Strategy) -> Iterator:
                     "labels": random.integers(0, CLASSES, BATCH).astype("int32"),
                     "weights": weights,
                 }
-                for first in range(0, BATCH, rows):
+                for first in own:
                     yield {name: value[first : first + rows] for name, value in batch.items()}
 
         signature = {
@@ -82,7 +101,7 @@ def trained(
     scaling: bool = False,
 ) -> tuple[list[np.ndarray], list[float], bool]:
     """The network's variables at the end, the sums, and whether replicas held equal variables after every step."""
-    strategy = MIRRORED if replicas == 2 else tf.distribute.OneDeviceStrategy("CPU:0")
+    strategy = MIRRORED if replicas > 1 else tf.distribute.OneDeviceStrategy("CPU:0")
     keras.config.set_floatx(dtype)
     keras.config.set_dtype_policy(dtype)
     with strategy.scope():
@@ -126,6 +145,7 @@ def main() -> None:
     found["accumulated on two"] = apart(alone["none"][0], trained(2, accumulate=4)[0])
     found["accumulated and recomputed"] = apart(alone["none"][0], trained(1, accumulate=4, recompute=True)[0])
     found["adamw on two"] = apart(trained(1, settings=ADAMW)[0], trained(2, settings=ADAMW)[0])
+    found["nested"] = apart(*(trained(2, norm=norm, accumulate=2)[0] for norm in ("synchronized", "nested")))
     plain = trained(2, norm="plain")
     found["equal copies, norm plain"], found["plain norms differ"] = plain[2], apart(alone["plain"][0], plain[0])
     dropped = trained(2, norm="plain", dropout=0.5)
@@ -142,5 +162,16 @@ def main() -> None:
     print(json.dumps(found))
 
 
+def write(path: str, how_many: str) -> None:
+    """What every run ends with, or some of each kind, by RUN/number of the variable."""
+    runs = RUNS if how_many == "all" else {name: RUNS[name] for name in FEW}
+    found = {
+        f"{name}/{number}": values
+        for name, options in runs.items()
+        for number, values in enumerate(trained(max(len(ADDRESSES), 1), **options)[0])
+    }
+    np.savez(path, **found)
+
+
 if __name__ == "__main__":
-    main()
+    main() if len(sys.argv) == 1 else write(*sys.argv[1:3])

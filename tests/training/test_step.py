@@ -73,6 +73,11 @@ def test_micro_batches_give_the_whole_batch_s_gradients(found: dict) -> None:
     assert found["accumulated and recomputed"] <= 1e-10
 
 
+def test_a_synchronised_norm_inside_a_network_of_its_own_is_found(found: dict) -> None:
+    """Where XLA, or a function that runs once a micro-batch, must not be around it."""
+    assert found["nested"] == 0
+
+
 def test_seeds_of_random_layers_are_the_run_s_own_and_count_steps(found: dict) -> None:
     """Each replica draws from seeds of its own, which are not what is saved."""
     ((seed, count),) = found["seeds"]

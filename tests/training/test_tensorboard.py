@@ -2,15 +2,17 @@
 
 import importlib.util
 import shutil
+import time
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from keras_imagenet import run_folder
+from keras_imagenet.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 SCALARS = {"loss", "top1", "top5"}
@@ -31,7 +33,7 @@ def screenshots() -> ModuleType:
 
 def events(run: Path, part: str) -> dict[str, list[tuple[int, np.ndarray]]]:
     """(step, value) pairs by tag, of train or validation."""
-    read = EventAccumulator(str(run / "tensorboard" / part), size_guidance={"tensors": 0}).Reload()
+    read = EventAccumulator(str(run / "tensorboard" / part), tensor_size_guidance={"scalars": 0, "images": 0}).Reload()
     return {
         tag: [(event.step, tf.make_ndarray(event.tensor_proto)) for event in read.Tensors(tag)]
         for tag in read.Tags()["tensors"]
@@ -71,6 +73,31 @@ def test_validation_writes_what_history_says(digits_run: Path) -> None:
     for tag in SCALARS:
         assert [step for step, _ in content[tag]] == [int(row["step"]) for row in history]
         np.testing.assert_allclose([v for _, v in content[tag]], [float(r[f"validation_{tag}"]) for r in history], 1e-6)
+
+
+@pytest.mark.parametrize("left", [2, 0])
+def test_steps_made_again_after_a_kill_have_one_point(tmp_path: Path, left: int) -> None:
+    """Going on from a checkpoint before the last point that was written, or anew before the first."""
+    run = tmp_path / "run"
+    words = ["fit", "--train.steps", "4", "--train.batch_size", "512", "--train.checkpoint_steps", "2"]
+    words += ["--train.summary_steps", "1", "--runtime.run_folder", str(run)]
+    assert main(words) == 0
+    (run / "metrics.json").unlink()
+    for checkpoint in run.glob("checkpoints/*.npz"):
+        if int(checkpoint.stem.removeprefix("step-")) > left:
+            checkpoint.unlink()
+    if left == 0:
+        for checkpoint in run.glob("checkpoints/*.npz"):
+            checkpoint.unlink()
+    time.sleep(1)  # Files of events are read in the order of their seconds.
+    assert main(words) == 0
+    content = events(run, "train")
+    assert {tag: [step for step, _ in points] for tag, points in content.items()} == {
+        "images": [0],
+        **{tag: [1, 2, 3, 4] for tag in SCALARS | MEASURED},
+    }
+    for tag, points in events(run, "validation").items():
+        assert [step for step, _ in points] == [3, 4], tag
 
 
 def test_the_last_confusion_matrix_is_the_report_s(digits_run: Path) -> None:
