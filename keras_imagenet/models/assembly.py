@@ -56,7 +56,7 @@ def build(
 
     Raises SettingsError where options, input or weights do not fit the architecture.
     """
-    options = _options(settings, origin, len(classes))
+    options = _for_classes(_options(settings, origin), len(classes))
     network = registry.build(settings.model.name, input_shape=preset.input_shape, classes=len(classes), **options)
     fitted = origin.give(network) if origin else None
     freezing.freeze(network, settings.model.freeze)
@@ -86,7 +86,7 @@ def at_size(
         settings.model.name,
         input_shape=preset.input_shape,
         classes=network.output_shape[-1],
-        **_options(settings, origin, network.output_shape[-1]),
+        **_for_classes(_options(settings, origin), network.output_shape[-1]),
     )
     for one, another in zip(network.variables, other.variables, strict=True):
         if one.shape != another.shape:
@@ -98,13 +98,17 @@ def at_size(
     return other
 
 
-def _options(settings: Settings, origin: Origin | None, classes: int) -> dict[str, Any]:
+def _options(settings: Settings, origin: Origin | None) -> dict[str, Any]:
     """The settings' options over those that the weights were trained with."""
     options = dict(settings.model.options)
-    if (
-        options.get("head_bias") == "log_classes"
-    ):  # each sigmoid answers 1 / classes, about (arXiv:1708.02002 section 3.3)
-        options["head_bias"] = -math.log(classes)
     for name, value in (origin.options if origin else {}).items():
         options[name] = {**value, **options.get(name, {})} if isinstance(value, dict) else options.get(name, value)
     return options
+
+
+def _for_classes(options: dict[str, Any], classes: int) -> dict[str, Any]:
+    """Options in which head_bias is a number: with log_classes each sigmoid answers 1 / classes at first, about.
+
+    Source: arXiv:1708.02002 section 3.3.
+    """
+    return options | ({"head_bias": -math.log(classes)} if options.get("head_bias") == "log_classes" else {})
