@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 ELSEWHERE = {f"data.source.{key}" for key in ("name", "directory", "file", "dataset")}
 """Settings that say where data is: with another value, it is not the data that a run's split was made for."""
 
+EVALUATED = ("data.", "runtime.", "train.batch_size", "train.evaluation_batch_size")
+"""Beginnings of the settings that act where a run is measured."""
+
 
 def fit(
     settings: Settings | None = None,
@@ -162,8 +165,11 @@ def evaluate(
     console = console or Console.standard()
     if output is not None:
         _require_folder(Path(output))
-    subject = _open_run(run_or_model, overrides) if Path(run_or_model).is_dir() else None
-    subject = subject or _open_published(run_or_model, overrides, weights, config)
+    if Path(run_or_model).is_dir():
+        _require_effect_on_run(overrides, weights=weights, config=config)
+        subject = _open_run(run_or_model, overrides)
+    else:
+        subject = _open_published(run_or_model, overrides, weights, config)
     settings, folder = subject.settings, subject.folder
     trying = folder is None or any(key == "runtime.logical_cpus" for key, _ in overrides)
     source_settings = settings.data.source.model_copy(
@@ -386,6 +392,16 @@ def _open_run(path: str, overrides: Sequence[tuple[str, str]]) -> _Subject:
     whole = [] if own_data else [(f"data.source.{key}", "null") for key in ("validation_fraction", "folds")]
     settings = recipes.load(str(folder.settings_file), [*whole, *overrides])
     return _Subject(settings, folder.classes_file, folder=folder, own_data=own_data)
+
+
+def _require_effect_on_run(overrides: Sequence[tuple[str, str]], **options: str | None) -> None:
+    """Raise SettingsError for what changes nothing where a run is measured, whose network is as it was trained."""
+    useless = [name for name, value in options.items() if value is not None]
+    useless += [key for key, _ in overrides if not key.startswith(EVALUATED)]
+    if useless:
+        raise SettingsError(
+            f"command line: --{useless[0]}: does nothing where a run is evaluated; data, runtime and train.evaluation_batch_size act"
+        )
 
 
 def _open_published(

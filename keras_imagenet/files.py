@@ -24,6 +24,8 @@ from typing import Any, BinaryIO, cast
 
 import platformdirs
 
+MAXIMUM_IMAGE = 512 * 2**20
+"""Bytes of an image file; a larger one is not opened."""
 PART = re.compile(r"\.part-[0-9a-f]{16}-.+", re.DOTALL)
 
 

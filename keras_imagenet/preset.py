@@ -78,7 +78,8 @@ def read(file: Path) -> Preset:
 def resolve(settings: DataSettings, origin: Preset | None = None) -> Preset:
     """The preset of a run: what the settings say, else what the weights' origin says, else the defaults.
 
-    Raises SettingsError where mean or std has another number of entries than there are channels.
+    Raises SettingsError where mean or std has another number of entries than there are channels, and for what does nothing
+    beside the others.
     """
     given: dict[str, Any] = {name: getattr(settings, name) for name in Preset.model_fields}
     given = {name: value for name, value in given.items() if value is not None}
@@ -97,7 +98,23 @@ def resolve(settings: DataSettings, origin: Preset | None = None) -> Preset:
             raise SettingsError(
                 f"data.{name} = {list(getattr(preset, name))}: must have one number a channel, and data.channels is {preset.channels}"
             )
+    _require_effect(settings, preset, origin or Preset())
     return preset
+
+
+def _require_effect(settings: DataSettings, preset: Preset, origin: Preset) -> None:
+    """Raise SettingsError for a setting that does nothing beside the others."""
+    useless = {
+        "evaluation_size": origin.evaluation_size is None and preset.evaluation_size == preset.size and "is data.size",
+        "evaluation_kernel": origin.evaluation_kernel is None
+        and preset.evaluation_kernel == preset.kernel
+        and "is data.kernel",
+        "crop_fraction": preset.fit in ("pad", "squash") and f"does nothing with data.fit {preset.fit}",
+        "antialias": {preset.kernel, preset.evaluation.kernel} == {"area"} and "does nothing with data.kernel area",
+    }
+    for name, why in useless.items():
+        if why and getattr(settings, name) is not None:
+            raise SettingsError(f"data.{name} = {getattr(settings, name)}: {why}; leave it out, or give null")
 
 
 def colour_of(name: str) -> Colour | None:

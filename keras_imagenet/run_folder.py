@@ -20,7 +20,8 @@ from keras_imagenet.labels import ClassList, read_classes
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
 
-MAXIMUM_BYTES = 64 * 2**20  # of a file that is read whole; history.csv has a row an epoch
+MAXIMUM_HISTORY, MAXIMUM_METRICS = 2**25, 2**20
+"""Bytes that are read of history.csv, which has a row an epoch, and of metrics.json, which has some hundred."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,14 @@ class RunFolder:
     @property
     def metrics(self) -> dict[str, Any] | None:
         """Final and best metrics, or None while the run is not finished."""
-        return json.loads(_text(self.metrics_file)) if self.metrics_file.exists() else None
+        return json.loads(_text(self.metrics_file, MAXIMUM_METRICS)) if self.metrics_file.exists() else None
 
     @property
     def history(self) -> list[dict[str, str]]:
         """Rows of history.csv, one an epoch."""
         if not self.history_file.exists():
             return []
-        return list(csv.DictReader(io.StringIO(_text(self.history_file), newline="")))
+        return list(csv.DictReader(io.StringIO(_text(self.history_file, MAXIMUM_HISTORY), newline="")))
 
 
 @contextmanager
@@ -165,9 +166,9 @@ def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     files.write(path, text.getvalue())
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, most: int) -> str:
     try:
-        return files.read_text(path, MAXIMUM_BYTES)
+        return files.read_text(path, most)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

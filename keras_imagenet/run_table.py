@@ -1,6 +1,7 @@
 """A table that compares run folders. No TensorFlow."""
 
-import csv
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ def table(directory: str) -> tuple[list[dict[str, Any]], list[str]]:
     folder = Path(directory)
     if not folder.is_dir():
         raise SettingsError(f"{folder}: no such folder; `keras-imagenet fit` makes run folders in runs/")
-    rows = [_row(RunFolder(path)) for path in sorted(folder.iterdir()) if (path / "settings.yaml").exists()]
+    rows = [_row(RunFolder(path)) for path in sorted(folder.iterdir()) if os.path.lexists(path / "settings.yaml")]
     if not rows:
         return [], [f"{folder} holds no runs"]
     return rows, columns(COLUMNS, [[_text(row[column]) for column in COLUMNS] for row in rows])
@@ -26,7 +27,7 @@ def table(directory: str) -> tuple[list[dict[str, Any]], list[str]]:
 def _row(run: RunFolder) -> dict[str, Any]:
     try:
         return _whole_row(run)
-    except (KerasImagenetError, csv.Error, ValueError, TypeError, AttributeError):  # of one run; the others still count
+    except Exception:  # Whatever a run's files hold, or the disk says of them, the others still count.
         return dict.fromkeys(COLUMNS) | {"run": run.path.name, "state": "damaged"}
 
 
@@ -43,10 +44,10 @@ def _whole_row(run: RunFolder) -> dict[str, Any]:
         "model": model,
         "data": data,
         "epochs": len(history),
-        "top1": metrics.get("top1"),
-        "best_top1": best.get("top1"),
-        "loss": metrics.get("loss"),
-        "minutes": metrics["training_seconds"] / 60 if "training_seconds" in metrics else None,
+        "top1": _number(metrics, "top1"),
+        "best_top1": _number(best, "top1"),
+        "loss": _number(metrics, "loss"),
+        "minutes": None if (seconds := _number(metrics, "training_seconds")) is None else seconds / 60,
         "state": "finished" if metrics else "not finished",
     }
 
@@ -56,6 +57,14 @@ def _data(source: SourceSettings) -> str:
     places = (getattr(source, place, None) for place in ("directory", "file"))
     names = [source.dataset] if source.name == "tfds" else [Path(place).name for place in places if place]
     return " ".join([source.name, *names])
+
+
+def _number(content: Mapping[str, Any], name: str) -> float | None:
+    """A number of a metrics file, None where it has none. Raises TypeError for anything else, OverflowError for a huge one."""
+    value = content.get(name)
+    if not isinstance(value, int | float | None):
+        raise TypeError(name)
+    return None if value is None else float(value)
 
 
 def _text(value: Any) -> str:

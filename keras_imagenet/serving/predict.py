@@ -16,7 +16,6 @@ from keras_imagenet.data.images.logits import logits_of
 from keras_imagenet.preset import Preset
 
 BATCH = 32
-MAXIMUM_BYTES = 512 * 2**20  # of an image file, as for members of tars
 
 
 def predict(
@@ -76,7 +75,7 @@ def lines(answer: dict[str, Any]) -> list[str]:
 def _read(path: Path) -> tuple[bytes, str | None]:
     """The bytes of an image file, and why it cannot be answered for."""
     try:
-        content = files.read_bytes(path, MAXIMUM_BYTES)
+        content = files.read_bytes(path, files.MAXIMUM_IMAGE)
     except OSError as error:
         return b"", f"cannot be read: {error.strerror or error}"
     return content, images.fault(content)

@@ -119,4 +119,13 @@ class Settings(Group):
                 f"average.from_epoch = {self.average.from_epoch}: is more than the run's {epochs:g} epochs; "
                 "give an earlier one, or more train.epochs"
             )
+        for name, patience, does in (
+            ("train.patience", self.train.patience, "stops"),
+            ("schedule.patience", getattr(self.schedule, "patience", None), "lowers the rate of"),
+            ("schedule.every", self.schedule.every if self.schedule.name == "step" else None, "lowers the rate of"),
+        ):
+            if (patience or 0) >= epochs:
+                raise ValueError(
+                    f"{name} = {patience:g}: never {does} a run of {epochs:g} epochs; give less, or more train.epochs"
+                )
         return self

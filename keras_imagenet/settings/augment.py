@@ -16,7 +16,6 @@ from pydantic import (
 
 from keras_imagenet.settings.group import Group, Pixels
 
-Probability = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Operations = Annotated[int, Field(gt=0, le=100)]
 PartialShare = Annotated[float, Field(gt=0, lt=1)]
@@ -88,6 +87,12 @@ class ColorJitter(Group):
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """Shift drawn from [-h, h], in turns of the colour circle."""
 
+    @model_validator(mode="after")
+    def _jitters(self):
+        if not (self.brightness or self.contrast or self.saturation or self.hue):
+            raise ValueError("jitters nothing; give brightness, contrast, saturation or hue above 0, or leave it out")
+        return self
+
 
 class RandAugment(Group):
     """A few operations drawn at random for each image (arXiv:1909.13719), in one of the parameterisations in use."""
@@ -103,7 +108,7 @@ class RandAugment(Group):
     """timm's mstd: standard deviation of the strength; from 100 on the strength is uniform from 0 to the magnitude."""
     increasing: bool = False
     """timm's inc: every operation grows stronger with its strength."""
-    probability: Probability | None = None
+    probability: Share | None = None
     """timm's p and garden's prob_to_apply: how often an operation acts; 0.5 and 1 if not given."""
     exclude: tuple[GoogleOperation, ...] = ()
     """garden's exclude_ops: operations that are not chosen."""
@@ -154,7 +159,7 @@ class AugMix(Group):
 class GridMask(Group):
     """Squares of a regular grid filled with the mean's colour (arXiv:2001.04086)."""
 
-    probability: Probability = 0.8
+    probability: Share = 0.8
     """How often an image gets a grid."""
     ratio: Annotated[float, Field(gt=0, lt=1)] = 0.6
     """Share of the grid's unit that is kept along each axis."""
@@ -167,7 +172,7 @@ class GridMask(Group):
 class RandomErasing(Group):
     """Random rectangles erased after normalising (arXiv:1708.04896)."""
 
-    probability: Probability = 0.25
+    probability: Share = 0.25
     """How often an image is erased at all."""
     mode: Literal["zero", "const", "rand", "pixel"] = "pixel"
     """zero or const: the mean's colour; rand: one random colour a rectangle; pixel: noise."""
@@ -186,9 +191,9 @@ class Mixing(Group):
     """Alpha of MixUp's Beta distribution; 0 is off."""
     cutmix: NonNegativeFloat = 0.0
     """Alpha of CutMix' Beta distribution; 0 is off."""
-    probability: Probability = 1.0
+    probability: Share = 1.0
     """How often examples are mixed at all."""
-    switch_probability: Probability = 0.5
+    switch_probability: PartialShare = 0.5
     """Where both are on, the share of CutMix."""
     mode: Literal["batch", "group", "element"] = "batch"
     """One draw for the whole global batch, one for each group of 8, or one for each example."""

@@ -35,6 +35,10 @@ class _Loss(Group):
     def _beta_of_effective_weights(self):
         if self.effective_beta is not None and self.class_weights != "effective":
             raise ValueError("effective_beta belongs to class_weights effective")
+        if self.class_weights == {}:
+            raise ValueError(
+                "class_weights names no class; give {class: factor}, balanced or effective, or leave it out"
+            )
         return self
 
 

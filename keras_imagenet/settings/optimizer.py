@@ -23,6 +23,12 @@ class _Optimizer(Group):
     depth_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
     """For fine-tuning: each block learns at this share of the rate of the block behind it, decay included; the head at the full rate."""
 
+    @model_validator(mode="after")
+    def _spares_from_something(self):
+        if self.spare != SPARED and not self.weight_decay:
+            raise ValueError("spare does nothing without weight_decay; give weight_decay above 0, or leave it out")
+        return self
+
 
 class _Momentum(_Optimizer):
     """Fields of stochastic gradient descent."""

@@ -48,6 +48,10 @@ class PrepareSettings(Group):
         tars = self.train_tar is not None or self.validation_tar is not None
         if tars + (self.folder is not None) + (self.tfds is not None) != 1:
             raise ValueError("give train_tar and/or validation_tar, or folder, or tfds")
+        if self.devkit is not None and self.validation_tar is None:
+            raise ValueError("devkit names the classes of validation_tar; give that, or leave devkit out")
+        if self.tfds_directory is not None and self.tfds is None:
+            raise ValueError("tfds_directory is where tfds is; give that, or leave tfds_directory out")
         return self
 
 

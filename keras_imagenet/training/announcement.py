@@ -44,6 +44,7 @@ def announcement(run: Run) -> list[str]:
         *_team(run),
         *_favours(run),
         f"learning rate: {settings.optimizer.name}, peak {peak:g}{scaling}, {settings.schedule.name}{_warmup(run)}",
+        *_beyond(run),
         f"weight decay: {settings.optimizer.weight_decay:g} on {sum(decay > 0 for decay in run.optimizer.decays)} "
         f"of {len(variables)} weights{_sparing(run)}",
         *_average(run),
@@ -68,6 +69,20 @@ def _warmup(run: Run) -> str:
     relation = "after" if settings.warmup == "before" else "from the start, with"
     late = ", which end after the run does" if steps > run.course.steps else ""
     return f" {relation} {steps} steps of warm-up{late}"
+
+
+def _beyond(run: Run) -> list[str]:
+    """A line on what the settings have for later than the end of a run in steps; one in epochs is refused."""
+    settings, epochs = run.settings, float(run.course.epochs)
+    times = {
+        "schedule.milestones": getattr(settings.schedule, "milestones", ()),
+        "schedule.patience": [getattr(settings.schedule, "patience", 0)],
+        "train.patience": [settings.train.patience or 0],
+        "average.from_epoch": [getattr(settings.average, "from_epoch", 0)],
+        "phases.from_epoch": [phase.from_epoch for phase in settings.phases],
+    }
+    late = [f"{name} {time:g}" for name, found in times.items() for time in found if time >= epochs]
+    return [f"not reached in {epochs:.4g} epochs: {', '.join(late)}"] if late else []
 
 
 def _sparing(run: Run) -> str:

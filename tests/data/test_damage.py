@@ -1,4 +1,5 @@
-"""Damaged files of every format: the fault and the crops of training, evaluation and serving agree on what can be read.
+"""Damaged files of every format: the fault and the crops of training, evaluation and serving agree on what can be read, whatever
+depth and background the preset has.
 
 With one exception: where a damaged bit makes a marker of a JPEG's data that is none, decoding all of it fails, and a crop that
 ends above it does not. What has no fault can be read by all, and what is cut off by none.
@@ -27,6 +28,8 @@ FILES = {
     "turned JPEG": with_orientation(IMAGE, 6),
     "PNG": encoded(IMAGE, "PNG"),
     "PNG of 16 bits": encoded(Image.fromarray(np.asarray(IMAGE.convert("L")).astype(np.uint16) * 257), "PNG"),
+    "PNG with a palette and alpha": encoded(IMAGE.quantize(9), "PNG", transparency=bytes(range(0, 252, 28))),
+    "animated PNG": encoded(IMAGE, "PNG", **MORE),
     "GIF": encoded(IMAGE, "GIF"),
     "animated GIF": encoded(IMAGE, "GIF", **MORE),
     "WebP": encoded(IMAGE, "WEBP"),
@@ -43,10 +46,12 @@ SEQUENTIAL = {"JPEG", "turned JPEG"}
 @cache
 def crops():
     string, preset = [tf.TensorSpec([], tf.string)], Preset(size=(16, 16))
+    laid = Preset(size=(16, 16), depth=12, background=(9, 99, 199))
     return {
         "training": tf.function(lambda image: random_resized_crops([image], tf.constant([(1, 2)]), preset)[0], string),
         "evaluation": tf.function(lambda image: evaluation_crops([image], preset)[0], string),
         "serving": tf.function(lambda image: servable_evaluation_crop(image, preset), string),
+        "on a background": tf.function(lambda image: evaluation_crops([image], laid)[0], string),
     }
 
 

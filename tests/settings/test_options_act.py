@@ -3,6 +3,7 @@
 import pytest
 import tensorflow as tf
 
+from keras_imagenet import preset as presets
 from keras_imagenet import recipes
 from keras_imagenet.cli import main
 from keras_imagenet.errors import SettingsError
@@ -45,6 +46,16 @@ STEP = ("schedule.name", "step")
             "schedule.points: epoch 10 does not come before the end of the run's 10 epochs",
         ),
         ({"data.source.fold": "3"}, "fold = 3: is one of several; give folds, too"),
+        ({"augment.color_jitter": "{}"}, "augment.color_jitter: jitters nothing; give brightness, contrast, saturation"),
+        ({"augment.grid_mask.probability": "0"}, "grid_mask.probability = '0': input should be greater than 0"),
+        ({"augment.random_erasing.probability": "0"}, "random_erasing.probability = '0': input should be greater than 0"),
+        ({"augment.mixing": "{mixup: 1, probability: 0}"}, "mixing.probability = 0: input should be greater than 0"),
+        ({"augment.mixing": "{mixup: 1, cutmix: 1, switch_probability: 1}"}, "switch_probability = 1: input should be less"),
+        ({"train.patience": "10"}, "train.patience = 10: never stops a run of 10 epochs; give less, or more train.epochs"),
+        ({"optimizer.spare": "[]"}, "optimizer: spare does nothing without weight_decay; give weight_decay above 0"),
+        ({"schedule.name": "plateau"}, "schedule.patience = 10: never lowers the rate of a run of 10 epochs"),
+        ({"schedule.name": "step", "schedule.every": "30"}, "schedule.every = 30: never lowers the rate of a run of 10"),
+        ({"loss.class_weights": "{}"}, "class_weights names no class; give {class: factor}, balanced or effective"),
         ({"model.freeze": "['*']"}, "model.freeze: * freezes every layer, and nothing is left to learn"),
     ],
 )  # fmt: skip
@@ -53,6 +64,58 @@ def test_what_would_do_nothing_is_refused(flags, message):
         recipes.load(None, list(flags.items()))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"evaluation_size": "224"}, "data.evaluation_size = 224: is data.size; leave it out"),
+        ({"size": "[9, 8]", "evaluation_size": "[9, 8]"}, "data.evaluation_size = (9, 8): is data.size"),
+        ({"kernel": "bicubic", "evaluation_kernel": "bicubic"}, "data.evaluation_kernel = bicubic: is data.kernel"),
+        (
+            {"fit": "pad", "crop_fraction": "0.9"},
+            "data.crop_fraction = 0.9: does nothing with data.fit pad; leave it out",
+        ),
+        ({"antialias": "false"}, "data.antialias = False: does nothing with data.kernel area; leave it out"),
+    ],
+)
+def test_a_preset_field_that_does_nothing_beside_the_others_is_refused(flags, message):
+    settings = recipes.load(None, [(f"data.{name}", value) for name, value in flags.items()]).data
+    with pytest.raises(SettingsError) as caught:
+        presets.resolve(settings)
+    assert message in str(caught.value)
+
+
+def test_a_preset_field_that_takes_the_weights_own_back_acts():
+    origin = presets.Preset(evaluation_size=(288, 288), evaluation_kernel="bicubic")
+    settings = recipes.load(None, [("data.evaluation_size", "224"), ("data.evaluation_kernel", "area")]).data
+    assert presets.resolve(settings, origin).evaluation.size == (224, 224)
+
+
+@pytest.mark.parametrize(
+    "words", [["--weights", "a.pth"], ["--config", "a.yaml"], ["--train.epochs", "3"], ["--model.dropout", "0.1"]]
+)
+def test_what_changes_nothing_in_the_measure_of_a_run_is_refused(words, tmp_path, capsys):
+    assert main(["evaluate", str(tmp_path), *words]) == 2
+    assert capsys.readouterr().err.startswith(
+        f"keras-imagenet: command line: {words[0]}: does nothing where a run is evaluated; data, runtime and"
+    )
+
+
+def test_grey_images_have_no_colours_to_jitter():
+    from keras_imagenet.data.augment import build
+
+    settings = recipes.load(None, [("augment.color_jitter", "{brightness: 0.1, hue: 0.2}")]).augment
+    grey = presets.Preset(channels=1, mean=(0.5,), std=(0.5,))
+    with pytest.raises(SettingsError, match=r"color_jitter.hue = 0.2: does nothing to grey images \(data.channels 1\)"):
+        build(settings, grey)
+
+
+def test_a_run_in_steps_says_what_it_does_not_reach(capsys):
+    words = ["fit", "--dry_run", "--train.steps", "30", "--train.patience", "3", "--schedule.name", "step"]
+    assert main([*words, "--schedule.milestones", "[0.5, 2, 7]"]) == 0
+    assert "not reached in 1.3" in (printed := capsys.readouterr().out)
+    assert "epochs: schedule.milestones 2, schedule.milestones 7, train.patience 3" in printed
 
 
 @pytest.mark.parametrize(

@@ -32,3 +32,18 @@ def test_what_is_not_given_has_its_default():
     )
     assert settings.shuffle is False
     assert settings.quality is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"train_tar": "t", "devkit": "d"},
+            "devkit names the classes of validation_tar; give that, or leave devkit out",
+        ),
+        ({"folder": "f", "tfds_directory": "d"}, "tfds_directory is where tfds is; give that, or leave"),
+    ],
+)
+def test_what_belongs_to_another_input_is_refused(given, message):
+    with pytest.raises(SettingsError, match=message):
+        read({"output": "o", **given})

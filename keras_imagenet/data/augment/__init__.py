@@ -6,12 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from keras_imagenet.errors import SettingsError
+
 if TYPE_CHECKING:
     from keras_cv.layers import BaseImageAugmentationLayer
 
     from keras_imagenet.data.augment import operations
     from keras_imagenet.preset import Preset
-    from keras_imagenet.settings.augment import AugmentSettings, RandAugment
+    from keras_imagenet.settings.augment import AugmentSettings, ColorJitter, RandAugment
 
 
 def build(settings: AugmentSettings, preset: Preset) -> list[BaseImageAugmentationLayer]:
@@ -24,6 +26,8 @@ def build(settings: AugmentSettings, preset: Preset) -> list[BaseImageAugmentati
     Args:
         settings: what is asked for.
         preset: what the images are made for: channels, and the mean's colour, which fills what has no pixels.
+
+    Raises SettingsError for colours jittered in grey images.
     """
     steps = _steps(settings, preset)
     if not steps:
@@ -59,15 +63,24 @@ def _steps(settings: AugmentSettings, preset: Preset) -> dict:
         steps["three_augment"] = three_augment
     if settings.color_jitter is not None:
         jitter = settings.color_jitter
+        _require_colours(jitter, preset)
         steps["color_jitter"] = partial(
             color_jitter,
             brightness=jitter.brightness,
             contrast=jitter.contrast,
-            saturation=jitter.saturation if preset.channels == 3 else 0.0,
-            hue=jitter.hue if preset.channels == 3 else 0.0,
+            saturation=jitter.saturation,
+            hue=jitter.hue,
         )
     steps |= _policies(settings, preset)
     return steps
+
+
+def _require_colours(jitter: ColorJitter, preset: Preset) -> None:
+    for name in ("saturation", "hue"):
+        if preset.channels == 1 and getattr(jitter, name):
+            raise SettingsError(
+                f"augment.color_jitter.{name} = {getattr(jitter, name):g}: does nothing to grey images (data.channels 1); leave it out"
+            )
 
 
 def _policies(settings: AugmentSettings, preset: Preset) -> dict:

@@ -17,7 +17,7 @@ from keras_imagenet import files
 from keras_imagenet.data.sources.listing import has_image_ending, not_an_image
 from keras_imagenet.errors import DataError
 
-MAXIMUM_BYTES = 512 * 2**20
+MAXIMUM_BYTES = files.MAXIMUM_IMAGE
 MAXIMUM_HEADER = 2**16
 """Bytes of a long name, or of a pax header, which tarfile reads at once."""
 MAXIMUM_NAME = 4096

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_imagenet import files
 from keras_imagenet.errors import DataError
 
 ENDINGS = (".jpg", ".jpeg", ".jfif", ".jpe", ".pjpeg", ".pjp", ".png", ".bmp", ".gif", ".webp")
@@ -49,8 +50,7 @@ def list_images(directory: Path) -> Listing:
     for folder in folders:
         images = []
         for entry in _entries(directory / folder):
-            found = _look(entry) if not is_hidden(entry.name) and has_image_ending(entry.name) else None
-            if isinstance(found, os.stat_result) and stat.S_ISREG(found.st_mode):
+            if (found := _image(entry)) is not None:
                 images.append((entry.name, found.st_size, found.st_mtime_ns))
             elif inside := _nested(entry):
                 skipped["images in folders inside class folders"] += [f"{folder}/{name}" for name in inside]
@@ -67,8 +67,7 @@ def list_flat(directory: Path) -> Listing:
     """Lists the image files of directory/FILE; folders are none of it. Raises DataError if it cannot be listed."""
     images, skipped = [], defaultdict(list)
     for entry in _entries(directory):
-        found = _look(entry) if not is_hidden(entry.name) and has_image_ending(entry.name) else None
-        if isinstance(found, os.stat_result) and stat.S_ISREG(found.st_mode):
+        if (found := _image(entry)) is not None:
             images.append((entry.name, found.st_size, found.st_mtime_ns))
         else:
             skipped[_why_not(entry)].append(entry.name)
@@ -106,15 +105,22 @@ def not_an_image(name: str) -> str:
     return f"{ending or 'without an ending'} (not an image)"
 
 
+def _image(entry: os.DirEntry) -> os.stat_result | None:
+    """What the disk says of an image file; None where an entry is none, or larger than any is read."""
+    found = _look(entry) if not is_hidden(entry.name) and has_image_ending(entry.name) else None
+    is_file = isinstance(found, os.stat_result) and stat.S_ISREG(found.st_mode)
+    return found if is_file and found.st_size <= files.MAXIMUM_IMAGE else None
+
+
 def _nested(entry: os.DirEntry) -> list[str]:
     """The images in a folder inside a class folder, at any depth; not behind links in it, which can go round in circles."""
     if is_hidden(entry.name) or not _is_folder(entry):
         return []
     found = []
-    for root, folders, files in os.walk(entry.path):
+    for root, folders, names in os.walk(entry.path):
         folders[:] = [name for name in folders if not is_hidden(name)]
         inside = os.path.relpath(root, os.path.dirname(entry.path))
-        found += [f"{inside}/{name}" for name in files if not is_hidden(name) and has_image_ending(name)]
+        found += [f"{inside}/{name}" for name in names if not is_hidden(name) and has_image_ending(name)]
     return found
 
 
@@ -137,7 +143,9 @@ def _why_not(entry: os.DirEntry, image: str = "") -> str:
         return "folders inside class folders"
     if not stat.S_ISREG(found.st_mode):
         return "pipes, devices or sockets"
-    return image if has_image_ending(entry.name) else not_an_image(entry.name)
+    if not has_image_ending(entry.name):
+        return not_an_image(entry.name)
+    return f"larger than {files.MAXIMUM_IMAGE / 2**20:g} MiB" if found.st_size > files.MAXIMUM_IMAGE else image
 
 
 def _look(entry: os.DirEntry) -> os.stat_result | str:

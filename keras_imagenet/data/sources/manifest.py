@@ -119,6 +119,10 @@ def _source(file: Path, directory: Path, rows: list[_Row], classes: ClassList) -
             found = files.look(directory / row.path)
         except OSError as error:
             raise DataError(f"{file}: line {row.line}: {directory / row.path}: {error.strerror}") from None
+        if found.st_size > files.MAXIMUM_IMAGE:
+            raise DataError(
+                f"{file}: line {row.line}: {directory / row.path}: is larger than {files.MAXIMUM_IMAGE / 2**20:g} MiB"
+            )
         sizes[position], times[position] = found.st_size, found.st_mtime_ns
     return Source(
         classes=classes.identifiers,

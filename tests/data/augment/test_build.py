@@ -71,14 +71,6 @@ def test_views_of_examples_are_those_of_each_and_the_first_is_augmix_alone(photo
         np.testing.assert_array_equal(mixed["images"], one["views"][0])
 
 
-@pytest.mark.parametrize(("channels", "jitter"), [(3, {}), (1, {"saturation": 0.4, "hue": 0.1})])
-def test_jitter_of_nothing_that_an_image_has_leaves_it_as_it_is(photo, channels, jitter):
-    preset = Preset(channels=channels, mean=(0.5,) * channels, std=(0.5,) * channels)
-    (layer,) = build(AugmentSettings(color_jitter=jitter), preset)
-    image = tf.constant(photo[..., :channels])
-    np.testing.assert_array_equal(layer({"images": image, "seeds": tf.constant([1, 2])})["images"], image)
-
-
 def test_nothing_asked_for_leaves_keras_cv_unloaded():
     code = (
         "import sys; from keras_imagenet.data.augment import build; from keras_imagenet.preset import Preset;"

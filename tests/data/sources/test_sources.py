@@ -376,3 +376,16 @@ def test_wrong_manifests_are_one_line(tmp_path, text, message):
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     with pytest.raises(DataError, match=message):
         opened(name="csv", file=tmp_path / "list.csv")
+
+
+def test_a_file_larger_than_any_that_is_read_is_left_out_and_in_a_manifest_named(tmp_path):
+    """30 GB of nothing took all memory there was."""
+    make_folder(tmp_path, dict.fromkeys(["photos/cat/1.png", "photos/dog/1.png", "photos/dog/huge.png"], ""))
+    with (tmp_path / "photos/dog/huge.png").open("r+b") as file:
+        file.truncate(30 * 2**30)  # with holes
+    splits = opened(name="folder", directory=tmp_path / "photos")
+    assert splits.train.names == ["cat/1.png", "dog/1.png"]
+    assert left_out_lines(splits) == ["left out: 1 larger than 512 MiB: dog/huge.png"]
+    (tmp_path / "list.csv").write_text("path,label\nphotos/cat/1.png,cat\nphotos/dog/huge.png,dog\n")
+    with pytest.raises(DataError, match=r"list.csv: line 3: .*huge.png: is larger than 512 MiB"):
+        opened(name="csv", file=tmp_path / "list.csv")
