@@ -15,8 +15,10 @@ MODELS = Path(__file__).resolve().parent.parent / "keras_imagenet" / "models"
 COLUMNS = ("origin", "name", "file", "size", "crop_fraction", "kernel", "mean", "std", "weights")
 TRANSFORMED = ("googlenet", "inception_v3")
 """torchvision's networks that turn its usual normalisation into mean and deviation 0.5 inside, with these weights."""
+REGNETS = ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")
 
 TIMM_NAMES = {
+    "mnasnet_a1": "semnasnet_100",
     "mobilenet_v2": "mobilenetv2_100",
     "mobilenet_v3_small": "mobilenetv3_small_100",
     "mobilenet_v3_large": "mobilenetv3_large_100",
@@ -27,16 +29,9 @@ TIMM_NAMES = {
     "swin_s": "swin_small_patch4_window7_224",
     "swin_b": "swin_base_patch4_window7_224",
     **{
-        f"regnet_x_{ours}": f"regnetx_{theirs}"
-        for ours, theirs in zip(
-            ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf"), ("004", "008", "016", "032", "080", "160"), strict=True
-        )
-    },
-    **{
-        f"regnet_y_{ours}": f"regnety_{theirs}"
-        for ours, theirs in zip(
-            ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf"), ("004", "008", "016", "032", "080", "160"), strict=True
-        )
+        f"regnet_{kind}_{ours}": f"regnet{kind}_{theirs}"
+        for kind in "xy"
+        for ours, theirs in zip(REGNETS, ("004", "008", "016", "032", "080", "160", "320"), strict=True)
     },
     **{f"vgg{depth}{norm}": f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")},
 }

@@ -88,6 +88,9 @@ def _timm(classes: int) -> dict[str, nn.Module]:
 def _timm_mobile(classes: int) -> dict[str, nn.Module]:
     shared = {"num_classes": classes, "stem_size": 8}
     return {
+        "timm_mnasnet": timm_efficientnet.EfficientNet(
+            decode_arch_def([["ds_r1_k3_s1_e1_c16_noskip"], ["ir_r2_k5_s2_e2_c8_se0.25"]]), num_features=64, **shared
+        ),
         "timm_mobilenet_v2": timm_efficientnet.EfficientNet(
             decode_arch_def([["ds_r1_k3_s1_c8"], ["ir_r2_k3_s2_e2_c8"]]),
             num_features=64,

@@ -18,7 +18,8 @@ from keras_imagenet.models.inverted_residuals import round_filters
 class RegNet:
     """Blocks in all, first width w0, slope wa, ratio wm of neighbouring widths, channels of a group.
 
-    squeeze_excite: RegNetY; channels between are a quarter of the block's input.
+    squeeze_excite: RegNetY; channels between are a quarter of the block's input. least_share: what at least is
+    left of a width that is made divisible by its groups'; 0.9 in torchvision, 0 in pycls.
     """
 
     depth: int
@@ -27,6 +28,7 @@ class RegNet:
     ratio: float
     group_width: int
     squeeze_excite: bool = False
+    least_share: float = 0.9
     stem: int = 32
 
 
@@ -36,15 +38,19 @@ VARIANTS = {
     "regnet_x_800mf": RegNet(16, 56, 35.73, 2.28, 16),
     "regnet_x_1_6gf": RegNet(18, 80, 34.01, 2.25, 24),
     "regnet_x_3_2gf": RegNet(25, 88, 26.31, 2.25, 48),
+    "regnetx_040": RegNet(23, 96, 38.65, 2.43, 40, least_share=0),
     "regnet_x_8gf": RegNet(23, 80, 49.56, 2.88, 120),
     "regnet_x_16gf": RegNet(22, 216, 55.59, 2.1, 128),
+    "regnet_x_32gf": RegNet(23, 320, 69.86, 2.0, 168),
     "regnety_002": RegNet(13, 24, 36.44, 2.49, 8, squeeze_excite=True),
     "regnet_y_400mf": RegNet(16, 48, 27.89, 2.09, 8, squeeze_excite=True),
     "regnet_y_800mf": RegNet(14, 56, 38.84, 2.4, 16, squeeze_excite=True),
     "regnet_y_1_6gf": RegNet(27, 48, 20.71, 2.65, 24, squeeze_excite=True),
     "regnet_y_3_2gf": RegNet(21, 80, 42.63, 2.66, 24, squeeze_excite=True),
+    "regnety_040": RegNet(22, 96, 31.41, 2.24, 64, squeeze_excite=True, least_share=0),
     "regnet_y_8gf": RegNet(17, 192, 76.82, 2.19, 56, squeeze_excite=True),
     "regnet_y_16gf": RegNet(18, 200, 106.23, 2.48, 112, squeeze_excite=True),
+    "regnet_y_32gf": RegNet(20, 232, 115.89, 2.53, 232, squeeze_excite=True),
 }
 
 
@@ -107,5 +113,6 @@ def _stages(network: RegNet) -> list[tuple[int, int, int]]:
     stages = []
     for width, blocks_of_stage in groupby(widths):
         group_width = min(network.group_width, width)
-        stages.append((round_filters(width, group_width), group_width, len(list(blocks_of_stage))))
+        divisible = round_filters(width, group_width, network.least_share)
+        stages.append((divisible, group_width, len(list(blocks_of_stage))))
     return stages

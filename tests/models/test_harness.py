@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_imagenet.models import efficientnet_v2, inception_v3, mobilenet_v3, mobilenet_v4, registry, regnet
+from keras_imagenet.models import efficientnet_v2, inception_v3, mnasnet, mobilenet_v3, mobilenet_v4, registry, regnet
 
 CLASSES = 5
 
@@ -30,6 +30,16 @@ TINY = {
     "resnet": (_tiny("resnet", "resnetrs50", depths=(1, 1), width=8), 32),
     "resnet_v2": (_tiny("resnet_v2", "resnetv2_50", depths=(1, 1), width=8, stem_width=8), 32),
     "densenet": (_tiny("densenet", "densenet121", depths=(1, 1), growth=8, stem_width=8), 32),
+    "mnasnet": (
+        _tiny(
+            "mnasnet",
+            "mnasnet_a1",
+            stem=8,
+            stages=(mnasnet.Stage(1, 3, 1, 8, 1), mnasnet.Stage(2, 5, 2, 8, 2, squeeze_excite=True)),
+            head=16,
+        ),
+        32,
+    ),
     "mobilenet_v1": (_tiny("mobilenet_v1", "mobilenetv1_100", stem_width=8, stages=((8, 1), (16, 1))), 32),
     "mobilenet_v2": (_tiny("mobilenet_v2", "mobilenet_v2", stem=8, stages=((1, 8, 1, 1), (2, 8, 2, 2)), head=16), 32),
     "mobilenet_v3": (

@@ -154,7 +154,7 @@ def model_garden(run: Run, step: float) -> float:
 
 
 def tpu(run: Run, step: float) -> float:
-    """build_learning_rate of EfficientNet and EfficientNetV2: stairs from step 0, the warm-up to the peak before them.
+    """build_learning_rate of EfficientNet, MNASNet and EfficientNetV2: stairs from step 0, the warm-up to the peak before them.
 
     An epoch has examples / batch steps, not rounded; the warm-up is rounded down.
     """
@@ -211,8 +211,8 @@ WAYS: dict[str, Way] = {
     "convnext": convnext,
     "swin": swin,
     "pycls": pycls,
-    "efficientnet": tpu,
-    "efficientnetv2": tpu,
+    "tpu": tpu,
+    "automl": tpu,
     "tfgarden": model_garden,
     "nvidia": nvidia,
     "mmpretrain": mmpretrain,

@@ -38,6 +38,7 @@ TABLES = {
         ),
         options={"padding": "same", "batch_norm": {"epsilon": 1e-3}},
     ),
+    "mnasnet": Table((*_STEM, *_INVERTED, *_HEAD), options=_TORCH),
     "mobilenet_v2": Table((*_STEM, *_INVERTED, *_HEAD), options=_TORCH),
     "mobilenet_v3": Table(
         (

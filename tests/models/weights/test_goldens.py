@@ -19,6 +19,7 @@ from keras_imagenet.models import (
     googlenet,
     inception_v3,
     mlp_mixer,
+    mnasnet,
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
@@ -45,6 +46,9 @@ EFFICIENTNET_V2 = efficientnet_v2.EfficientNetV2(
         efficientnet_v2.Stage(True, 2, 2, 8, 2),
         efficientnet_v2.Stage(False, 2, 2, 16, 2),
     ),
+)
+MNASNET = mnasnet.MNASNet(
+    (mnasnet.Stage(1, 3, 1, 16, 1), mnasnet.Stage(2, 5, 2, 8, 2, squeeze_excite=True)), stem=8, head=64
 )
 MOBILENET_V3 = mobilenet_v3.MobileNetV3(
     (
@@ -122,6 +126,7 @@ NETWORKS = {
     "timm_mobilenet_v1": (mobilenet_v1, mobilenet_v1.MobileNetV1(8, ((8, 1), (16, 2))), {}),
     "timm_efficientnet": (efficientnet, EFFICIENTNET, {}),
     "timm_efficientnet_v2": (efficientnet_v2, EFFICIENTNET_V2, {}),
+    "timm_mnasnet": (mnasnet, MNASNET, {}),
     "timm_mobilenet_v2": (mobilenet_v2, mobilenet_v2.MobileNetV2(((1, 8, 1, 1), (2, 8, 2, 2)), 8, 64), {}),
     "timm_mobilenet_v3": (mobilenet_v3, MOBILENET_V3, {}),
     "timm_mobilenet_v4": (mobilenet_v4, MOBILENET_V4, {}),
