@@ -42,7 +42,8 @@ def fit(
     Goes on from the folder's last checkpoint. Raises SettingsError or DataError where the folder holds another run.
     """
     console.doing("building the network")
-    run = assemble(settings, splits, strategy)
+    begins = checkpoints.latest(folder.checkpoints) is None and folder.metrics is None
+    run = assemble(settings, splits, strategy, console if begins else None)
     _resume(run, folder)
     if folder.metrics is not None:
         console.say(f"{folder.path} is finished already; give another runtime.run_folder to train again")
