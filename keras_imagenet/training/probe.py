@@ -24,7 +24,8 @@ DECAY = 12.8
 100 photos a class, on two data sets; what is best hardly moves with their number where the loss is a mean."""
 ROWS = 8192
 """Examples, mirror images included, of which features are kept; 16 a class where that is more. Training sees the others."""
-BATCH = 32
+BATCH = 16
+"""Few photos are over before a graph for larger groups is traced."""
 ITERATIONS = 300
 
 
