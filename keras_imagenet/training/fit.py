@@ -42,7 +42,7 @@ def fit(
     Goes on from the folder's last checkpoint. Raises SettingsError or DataError where the folder holds another run.
     """
     console.doing("building the network")
-    begins = checkpoints.latest(folder.checkpoints) is None and folder.metrics is None
+    begins = _checkpoint(folder) is None and folder.metrics is None
     run = assemble(settings, splits, strategy, console if begins else None)
     _resume(run, folder)
     if folder.metrics is not None:
@@ -79,6 +79,11 @@ def _classes(run: Run) -> labels.ClassList:
     return labels.ClassList(run.training.classes, run.training.class_names)
 
 
+def _checkpoint(folder: RunFolder) -> Path | None:
+    """The one to go on from, if the folder holds a run."""
+    return checkpoints.latest(folder.checkpoints) if folder.settings_file.exists() else None
+
+
 def _resume(run: Run, folder: RunFolder) -> None:
     """Set the run's state to the folder's last checkpoint, if it holds one of the same settings and data."""
     if not folder.settings_file.exists():
@@ -87,7 +92,7 @@ def _resume(run: Run, folder: RunFolder) -> None:
         raise SettingsError(
             f"{folder.path}: holds a run of other settings ({', '.join(keys)}); give another runtime.run_folder, or the settings it has"
         )
-    path = checkpoints.latest(folder.checkpoints)
+    path = _checkpoint(folder)
     if path is None:
         return
     if checkpoints.fingerprint_of(path) != run.fingerprint:

@@ -27,6 +27,8 @@ ROWS = 8192
 BATCH = 16
 """Few photos are over before a graph for larger groups is traced."""
 ITERATIONS = 300
+LEAST_DEVIATION = 0.1
+"""Of a feature, as a share of the root mean square of all deviations: it is scaled up no further."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ def regression(features: np.ndarray, labels: np.ndarray, classes: int) -> tuple[
     It minimises the mean cross-entropy plus DECAY / features times half the sum of the squared kernel (on the scale of
     the standardised features), by L-BFGS from zero. features: float32 [n, features]; labels: int [n].
     """
-    mean, deviation = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64) + 1e-6
+    mean, deviation = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
+    # What hardly moves among the training photos may move in others, and would count for much.
+    deviation = np.maximum(deviation, max(LEAST_DEVIATION * np.sqrt(np.mean(deviation**2)), 1e-6))
     inputs = ((features - mean) / deviation).astype(np.float32)
     targets = np.eye(classes, dtype=np.float32)[labels]
     count, size = inputs.shape
