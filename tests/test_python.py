@@ -45,7 +45,7 @@ assert run.metrics["top1"] == 1.0, run.metrics
     assert [float(lines[1]), float(lines[2]), float(lines[3])] == [0.001, 1.0, 20]
     assert lines[4].startswith("red ")
     assert lines[5].startswith("top-1 1.0000")
-    assert len(lines) == 6
+    assert [line.split()[0] for line in lines[6:]] == ["class", "blue", "red"]
 
 
 @pytest.mark.parametrize(
