@@ -6,15 +6,15 @@ from keras_imagenet.settings import Settings
 
 LEAST_BATCH, MOST_BATCH = 8, 64
 STEPS_AN_EPOCH = 16
-LEAST_EPOCHS, MOST_EPOCHS = 2, 20
+LEAST_EPOCHS, MOST_EPOCHS = 2, 5
 PASSES = 400
 
 
 def sized(settings: Settings, examples: int) -> Settings:
     """The settings with numbers in place of `auto`, for so many training examples.
 
-    A batch: the power of two nearest to examples / 16, from 8 to 64. Epochs: 400 / sqrt(examples), from 2 to 20, so that
-    few photos are seen often, and many not for longer than pays.
+    A batch: the power of two nearest to examples / 16, from 8 to 64. Epochs: 400 / sqrt(examples), from 2 to 5: the
+    fewer photos, the sooner their own statistics lead away from what was learned before; and many pay no longer.
     """
     train, found = settings.train, {}
     if train.batch_size == "auto":

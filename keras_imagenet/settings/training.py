@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from keras_imagenet.settings.group import AutoBatchSize, AutoEpochs, BatchSize, Epochs, Group, Steps
+from keras_imagenet.settings.group import AutoBatchSize, AutoEpochs, BatchSize, Group, Steps
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
