@@ -1,19 +1,19 @@
 """The entry functions: what the commands do, and the Python API. TensorFlow starts inside them, as the settings say."""
 
-import math
 import os
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_imagenet import cluster, recipes, run_folder, runtime
-from keras_imagenet import preset as presets
 from keras_imagenet.console import Console
 from keras_imagenet.data import sources
+from keras_imagenet.data.sources.places import source_at
 from keras_imagenet.errors import (
     DataError,
     DataUnavailable,
@@ -21,45 +21,50 @@ from keras_imagenet.errors import (
     KerasImagenetError,
     SettingsError,
     WorkerLost,
-    nearest,
 )
 from keras_imagenet.models import assembly, registry
-from keras_imagenet.models.weights import Origin
 from keras_imagenet.preset import Preset
+from keras_imagenet.recipes import Overrides
 from keras_imagenet.run_folder import RunFolder
+from keras_imagenet.serving import subject
 from keras_imagenet.settings import RuntimeSettings, Settings
 from keras_imagenet.settings.prepare import PrepareSettings
+from keras_imagenet.settings.sizing import sized
 from keras_imagenet.training import guards
 
 if TYPE_CHECKING:
     import keras
 
 
-ELSEWHERE = {f"data.source.{key}" for key in ("name", "directory", "file", "dataset")}
-"""Settings that say where data is: with another value, it is not the data that a run's split was made for."""
-
-EVALUATED = ("data.", "runtime.", "train.batch_size", "train.evaluation_batch_size")
-"""Beginnings of the settings that act where a run is measured."""
-
-
 def fit(
-    settings: Settings | None = None,
+    what: Settings | str | os.PathLike[str] | None = None,
+    overrides: Overrides = (),
     *,
-    recipe: str = recipes.DEFAULT_RECIPE,
+    recipe: str | None = None,
     console: Console | None = None,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
     debug: bool = False,
 ) -> RunFolder:
-    """Train as the settings say and return the run folder, which holds everything that came of it.
+    """Train, and return the run folder, which holds everything that came of it: `.path`, `.metrics`, `.history`.
 
-    settings: those of `recipe` if not given; `recipe` names the folder where the settings do not. callbacks: Keras' own or
-    yours, besides TensorBoard and the progress display. Raises SettingsError, DataError, TrainingStopped or Interrupted.
+    what: photos (a folder with a subfolder a class, a CSV file, an .npz file, a folder of shards), or whole settings, which
+    `load` makes; without either, the recipe's own data. recipe: a recipe's name or path, photos/transfer for photos and
+    digits/simple_cnn without any, which names the folder too; of whole settings it is the name alone. overrides: settings
+    over the recipe's, such as {"train.epochs": 5}. callbacks: Keras' own or yours, besides TensorBoard and the progress
+    display. console: where lines for people go; nowhere if not given. Raises SettingsError, DataError, TrainingStopped or
+    Interrupted.
     """
-    settings = settings or recipes.load(recipe)
-    console = console or Console.standard()
+    if isinstance(what, Settings):
+        settings, recipe = what, recipe or recipes.DEFAULT_RECIPE
+        if recipes.pairs(overrides):
+            raise SettingsError("fit: overrides belong to photos or a recipe; give whole settings theirs by load(...)")
+    else:
+        recipe = recipe or recipe_for(what)
+        settings = settings_for(what, recipe, overrides)
+    console = console or Console.silent()
     assembly.require_known(settings.model.name)
     console.doing("looking at the data")
-    splits = sources.open_source(settings.data.source)
+    settings, splits = _with_data(settings)
     sources.require_validation(settings, splits)
     team = cluster.find(settings.runtime)
     writes = team is None or team.index == 0
@@ -85,6 +90,26 @@ def fit(
     if metrics is not None and writes:
         console.result(metrics | {"run_folder": str(folder.path)}, _closing_lines(folder, metrics))
     return folder
+
+
+def recipe_for(photos: str | os.PathLike[str] | None) -> str:
+    """The recipe that acts where none is named."""
+    return recipes.DEFAULT_RECIPE if photos is None else recipes.PHOTOS_RECIPE
+
+
+def settings_for(photos: str | os.PathLike[str] | None, recipe: str, overrides: Overrides = ()) -> Settings:
+    """A recipe's settings on the photos at a place, or on its own data where none is named."""
+    if not isinstance(photos, str | os.PathLike | None):
+        right = "photos by their path (a folder, a CSV, an .npz) or settings, which load makes"
+        raise SettingsError(f"fit: takes {right}, not {photos!r:.60} ({type(photos).__name__})")
+    return recipes.load(recipe, overrides, source=None if photos is None else source_at(photos))
+
+
+def settings_to_look_at(what: str | None, overrides: Overrides = ()) -> Settings:
+    """Settings of a recipe or a run, or those that photos would be trained with; without either, the first recipe's."""
+    if what is None or what in recipes.recipe_names() or recipes.is_recipe(Path(what)):
+        return recipes.load(what or recipes.DEFAULT_RECIPE, overrides)
+    return settings_for(what, recipes.PHOTOS_RECIPE, overrides)
 
 
 @contextmanager
@@ -121,10 +146,10 @@ def _said_how_to_go_on(folder: RunFolder, team: cluster.Cluster | None) -> Itera
 
 def dry_run(settings: Settings, *, console: Console | None = None, debug: bool = False) -> dict[str, Any]:
     """Say what `fit` would do, send one batch through, and leave nothing behind."""
-    console = console or Console.standard()
+    console = console or Console.silent()
     assembly.require_known(settings.model.name)
     console.doing("looking at the data")
-    splits = sources.open_source(settings.data.source)
+    settings, splits = _with_data(settings)
     sources.require_validation(settings, splits)
     console.doing("starting TensorFlow")
     strategy = runtime.start(settings.runtime, None, debug=debug)
@@ -147,119 +172,77 @@ def dry_run(settings: Settings, *, console: Console | None = None, debug: bool =
 
 
 def evaluate(
-    run_or_model: str,
-    overrides: Sequence[tuple[str, str]] = (),
+    run_or_name: str | os.PathLike[str] | RunFolder,
+    overrides: Overrides = (),
     *,
+    photos: str | os.PathLike[str] | None = None,
     weights: str | None = None,
     config: str | None = None,
     output: str | None = None,
     console: Console | None = None,
     debug: bool = False,
 ) -> dict[str, Any]:
-    """Measure a run folder, or a network by name with weights, on a source's validation split, or on all of it.
+    """Measure a run, or a network by its name, on a source's validation split, or on all of it.
 
-    A run is measured on its own data unless overrides such as ("data.source.directory", "photos") say otherwise, in the
-    run's label order. output: a folder for each answer, each class, confusions and mistakes, as tables and pictures.
-    Raises SettingsError or DataError.
+    run_or_name: what `fit` returned, a run folder, or a network, which has its best published weights unless `weights` says
+    otherwise. A run is measured on its own data unless photos, or overrides such as {"data.source.directory": "photos"}, name
+    other images, in the run's label order. output: a folder for each answer, each class, confusions and mistakes, as tables
+    and pictures. Raises SettingsError or DataError.
     """
-    console = console or Console.standard()
+    console = console or Console.silent()
     if output is not None:
         _require_folder(Path(output))
-    if Path(run_or_model).is_dir():
-        _require_effect_on_run(overrides, weights=weights, config=config)
-        subject = _open_run(run_or_model, overrides)
-    else:
-        subject = _open_published(run_or_model, overrides, weights, config)
-    settings, folder = subject.settings, subject.folder
-    trying = folder is None or any(key == "runtime.logical_cpus" for key, _ in overrides)
-    source_settings = settings.data.source.model_copy(
-        update={"classes": settings.data.source.classes or subject.classes_file}
-    )
+    asked = subject.opened(run_or_name, overrides, photos=photos, weights=weights, config=config)
+    source = asked.settings.data.source
     console.doing("looking at the data")
-    splits = sources.open_source(source_settings)
-    source = splits.validation or splits.train
+    splits = sources.open_source(source.model_copy(update={"classes": source.classes or asked.classes_file}))
+    asked = replace(asked, settings=sized(asked.settings, len(splits.train or splits.validation)))
     console.doing("starting TensorFlow")
-    strategy = runtime.start(settings.runtime, folder.log_file if folder else None, debug=debug, trying=trying)
-    from keras_imagenet import report
-    from keras_imagenet.evaluation import measure_source, present_classes
+    trying = asked.folder is None or any(key == "runtime.logical_cpus" for key, _ in recipes.pairs(overrides))
+    log_file = asked.folder.log_file if asked.folder else None
+    strategy = runtime.start(asked.settings.runtime, log_file, debug=debug, trying=trying)
+    from keras_imagenet.serving import evaluate as measuring
 
-    stored = folder.preset if folder else None
-    preset = (
-        presets.resolve(settings.data, stored) if stored else assembly.preset_of(settings, subject.origin)
-    ).evaluation
-    _require_classes(source, subject)
-    with strategy.scope():
-        network = _network(folder, console) if folder else _published(settings, preset, subject.origin, source)
-    if network.input_shape[1:] != preset.input_shape:
-        raise SettingsError(f"data.size: {run_or_model} takes images of {'x'.join(map(str, network.input_shape[1:]))}")
-    measured = 0
-
-    def reached(examples: int) -> None:
-        nonlocal measured
-        measured = examples
-
-    console.doing(lambda: f"measuring: {measured:,} of {len(source):,} examples")
-    metrics, answers, unreadable = measure_source(
-        network,
-        preset,
-        source,
-        strategy,
-        batch_size=settings.train.evaluation_batch_size or settings.train.batch_size,
-        threads=runtime.threads(settings.runtime),
-        report=lambda name, reason: console.say(f"left out: {name}: {reason}"),
-        reached=reached,
-        xla=runtime.compiled(settings, communicates=False).on,
-    )
-    if subject.origin and subject.origin.part:
-        console.say(f"weights: {subject.origin.whence}")
-    measured_on = (
-        "validation examples" if splits.validation else f"{'training ' * subject.own_data}examples, all there are"
-    )
-    if source.answers is not None:
-        measured_on += ", where any of an image's labels is right"
-    result = {**metrics.as_dict(), "unreadable": len(unreadable), "measured_on": measured_on}
-    classes = len(source.classes)
-    lines = [_reached(result, classes)]
-    if (present := present_classes(source)) is not None:
-        result["among_present"]["classes"] = int(present.sum())
-        lines.append(_among_present(result["among_present"]))
-    lines += report.lines(source, answers)
-    if source.answers is not None:
-        result["left_out"] = source.skipped
-        lines += [f"left out: {count:,} {reason}" for reason, count in source.skipped.items()]
-    if output is not None:
-        console.doing("drawing the report")
-        report.write(Path(output), source, preset, answers, unreadable)
-        result["report"] = output
-        lines.append(f"each answer, each class, confusions and mistakes: {output}")
+    result, lines = measuring.evaluate(asked, splits, strategy, partial(_of_run, console=console), console, output)
     console.result(result, lines)
     return result
 
 
 def predict(
-    run: str, images: Sequence[str], *, top: int = 5, console: Console | None = None, debug: bool = False
+    run_or_name: str | os.PathLike[str] | RunFolder,
+    images: Any,
+    *,
+    top: int = 5,
+    file: str | os.PathLike[str] | None = None,
+    console: Console | None = None,
+    debug: bool = False,
 ) -> list[dict[str, Any]]:
-    """The most probable classes of image files, or of all in a folder, by a run's network.
+    """The most probable classes of images, by a run's network or by a published one of that name.
 
-    Files that cannot be read are named, and end with DataError after the others are answered.
+    images: a path of a file, or of a folder for all in it, an array uint8 [height, width, 3], a PIL image, or a list of
+    these. An answer: image, and predictions of label, class and probability, the most probable first. file: a CSV for them,
+    a line an image. Files that cannot be read are named, and end with DataError after the others are answered.
     """
-    console = console or Console.standard()
-    folder = run_folder.opened(run)
+    console = console or Console.silent()
     if top < 1:
         raise SettingsError(f"--top {top}: must be at least 1")
-    from keras_imagenet.serving.files import find_images
+    from keras_imagenet.serving.given import given_images
 
-    files, missing = find_images(images)
-    if not files:
-        raise DataError(_named(missing))
+    asked = subject.opened(run_or_name)
+    given, missing = given_images(images)
+    if not given:
+        raise DataError(_named(missing) or "images: there are none")
+    classes = asked.classes
     console.doing("starting TensorFlow")
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import predict as prediction
 
-    answers, faults = prediction.predict(
-        _network(folder, console), folder.preset.evaluation, folder.classes.names, files, top
-    )
-    console.result({"images": answers}, [line for answer in answers for line in prediction.lines(answer)])
+    network = asked.network(classes.identifiers, partial(_of_run, console=console))
+    answers, faults = prediction.predict(network, asked.preset, classes.names, given, top)
+    if file is not None:
+        prediction.write(Path(file), answers)
+    lines = [line for answer in answers for line in prediction.lines(answer)]
+    console.result({"images": answers}, [f"{file}: {len(answers):,} images"] if file is not None else lines)
     if faults := [*missing, *faults]:
         raise DataError(_named(faults))
     return answers
@@ -277,13 +260,13 @@ def export(
 
     max_pixels: the largest image that the SavedModel decodes (default: serving.export.MAX_PIXELS).
     """
-    console = console or Console.standard()
+    console = console or Console.silent()
     folder = run_folder.opened(run)
     console.doing("starting TensorFlow")
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import export as exporting
 
-    network = _network(folder, console)
+    network = _of_run(folder, console)
     target = Path(directory) if directory else folder.saved_model
     with runtime.quiet(None if debug else Path("/dev/null")):
         most = exporting.MAX_PIXELS if max_pixels is None else max_pixels
@@ -309,11 +292,11 @@ def benchmark(
     debug: bool = False,
 ) -> dict[str, Any]:
     """Images per second of a recipe's data path, and each stage's share; as JSON and a plot beside it in `file`."""
-    console = console or Console.standard()
+    console = console or Console.silent()
     if seconds <= 0:
         raise SettingsError(f"--seconds {seconds:g}: must be above 0")
     console.doing("looking at the data")
-    splits = sources.open_source(settings.data.source)
+    settings, splits = _with_data(settings)
     source = (splits.validation if evaluation else splits.train) or splits.train or splits.validation
     console.doing("starting TensorFlow")
     runtime.start(settings.runtime, None, debug=debug)
@@ -350,7 +333,7 @@ def describe(
     name: str, *, batch_size: int = 32, picture: str | None = None, console: Console | None = None, debug: bool = False
 ) -> dict[str, Any]:
     """Build a network at its published size and count it layer by layer; draw its graph to `picture`, an SVG file."""
-    console = console or Console.standard()
+    console = console or Console.silent()
     assembly.require_known(name)
     if batch_size < 1:
         raise SettingsError(f"--batch_size {batch_size}: must be at least 1")
@@ -374,55 +357,12 @@ def describe(
     return details.as_json()
 
 
-@dataclass(frozen=True)
-class _Subject:
-    """What is evaluated: a run, or a network with published weights."""
-
-    settings: Settings
-    classes_file: Path | None
-    folder: RunFolder | None = None
-    origin: Origin | None = None
-    own_data: bool = False
-
-
-def _open_run(path: str, overrides: Sequence[tuple[str, str]]) -> _Subject:
-    """The run, and its own data or, where overrides name another place, all that is there."""
-    folder = run_folder.opened(path)
-    own_data = not any(key in ELSEWHERE for key, _ in overrides)
-    whole = [] if own_data else [(f"data.source.{key}", "null") for key in ("validation_fraction", "folds")]
-    settings = recipes.load(str(folder.settings_file), [*whole, *overrides])
-    return _Subject(settings, folder.classes_file, folder=folder, own_data=own_data)
-
-
-def _require_effect_on_run(overrides: Sequence[tuple[str, str]], **options: str | None) -> None:
-    """Raise SettingsError for what changes nothing where a run is measured, whose network is as it was trained."""
-    useless = [name for name, value in options.items() if value is not None]
-    useless += [key for key, _ in overrides if not key.startswith(EVALUATED)]
-    if useless:
-        raise SettingsError(
-            f"command line: --{useless[0]}: does nothing where a run is evaluated; data, runtime and train.evaluation_batch_size act"
-        )
-
-
-def _open_published(
-    name: str, overrides: Sequence[tuple[str, str]], weights: str | None, config: str | None
-) -> _Subject:
-    if name not in registry.names():
-        hint = nearest(name, registry.names())
-        raise SettingsError(f"{name}: no such run folder, and no such model{hint}")
-    if weights is None:
-        raise SettingsError(f"{name}: a network by its name needs --weights; without, it would guess")
-    settings = recipes.load(config, [("model.name", name), ("model.weights", weights), *overrides])
-    origin = assembly.origin_of(settings)
-    return _Subject(settings, assembly.classes_file_of(origin), origin=origin)
-
-
 def prepare(settings: PrepareSettings, *, console: Console | None = None, debug: bool = False) -> dict[str, Any]:
     """Write seekable shards of a folder, tars or a TFDS set, and return the summary; a second call goes on with the first.
 
     Raises SettingsError, DataError, or KerasImagenetError where the shards cannot be written.
     """
-    console = console or Console.standard()
+    console = console or Console.silent()
     console.doing("starting TensorFlow")
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.data.prepare import preparation
@@ -445,11 +385,11 @@ def data(
     At most `limit` images a split are opened. Without a training split the sheet shows the validation split.
     Raises SettingsError or DataError.
     """
-    console = console or Console.standard()
+    console = console or Console.silent()
     if limit < 1:
         raise SettingsError(f"--limit {limit}: must be at least 1")
     console.doing("looking at the data")
-    splits = sources.open_source(settings.data.source)
+    settings, splits = _with_data(settings)
     console.doing("starting TensorFlow")
     runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.data.sheet import draw_first_batch
@@ -466,26 +406,7 @@ def data(
     return content
 
 
-def _require_classes(source: sources.Source, subject: _Subject) -> None:
-    """The data's label order must be the network's, where that is known."""
-    known = subject.folder.classes.identifiers if subject.folder else subject.origin.classes
-    if known is not None and source.classes != tuple(known):
-        raise DataError(
-            f"data.source: its {len(source.classes)} classes are not the network's {len(known)}, or in another order; "
-            "data.source.classes names a file that fixes the order"
-        )
-
-
-def _published(settings: Settings, preset: Preset, origin: Origin, source: sources.Source) -> "keras.Model":
-    network, fitted = assembly.build(settings, preset, origin, source.classes)
-    if fitted.new_head:
-        raise DataError(
-            f"data.source: has {len(source.classes)} classes, which is not what {settings.model.weights} tells apart"
-        )
-    return network
-
-
-def _network(folder: RunFolder, console: Console) -> "keras.Model":
+def _of_run(folder: RunFolder, console: Console) -> "keras.Model":
     """A run's network; of a run that is not finished, what its last checkpoint holds, which is said."""
     if not folder.model_file.exists():
         from keras_imagenet.training import unfinished
@@ -498,16 +419,24 @@ def _network(folder: RunFolder, console: Console) -> "keras.Model":
     return saved.load(folder.model_file, folder.preset.evaluation.input_shape)
 
 
+def _with_data(settings: Settings) -> tuple[Settings, sources.Splits]:
+    """What the settings' source holds, and the settings with what follows from its number of examples."""
+    splits = sources.open_source(settings.data.source)
+    return sized(settings, len(splits.train or splits.validation)), splits
+
+
 def _named(faults: Sequence[tuple[Path, str]]) -> str:
     return "; ".join(f"{path}: {reason}" for path, reason in faults)
 
 
 def _closing_lines(folder: RunFolder, metrics: dict[str, Any]) -> list[str]:
     """What the run reached, where it is, and what to try next."""
+    from keras_imagenet.serving import evaluate as measuring
+
     best = metrics["best"]
     earlier = f" (best top-1 {best['top1']:.4f} after epoch {best['epoch']})" if best else ""
     return [
-        f"reached: {_reached(metrics, len(folder.classes.names))}{earlier}",
+        f"reached: {measuring.reached(metrics, len(folder.classes.names))}{earlier}",
         f"run folder: {folder.path}",
         f"report: {folder.report} (curves{', classes, confusions, mistakes' * (folder.report / 'classes.csv').exists()})",
         "try next:",
@@ -515,29 +444,6 @@ def _closing_lines(folder: RunFolder, metrics: dict[str, Any]) -> list[str]:
         f"  keras-imagenet evaluate {folder.path}",
         f"  keras-imagenet predict {folder.path} {folder.example_file}",
     ]
-
-
-def _among_present(among: dict[str, Any]) -> str:
-    """What a network reaches that may only answer classes that occur, where others do not."""
-    return (
-        f"if only the {among['classes']:,} classes that occur may be answered: top-1 {among['top1']:.4f}, "
-        f"{_top5(among['top5'], among['classes'])}loss {among['loss']:.4f}"
-    )
-
-
-def _reached(metrics: dict[str, Any], classes: int) -> str:
-    unreadable = f", {metrics['unreadable']} unreadable left out" if metrics["unreadable"] else ""
-    # metrics.json holds null for what is not finite.
-    top1, top5, loss = (math.nan if metrics[name] is None else metrics[name] for name in ("top1", "top5", "loss"))
-    return (
-        f"top-1 {top1:.4f}, {_top5(top5, classes)}loss {loss:.4f} "
-        f"on {metrics.get('examples', 0):,} {metrics['measured_on']}{unreadable}"
-    )
-
-
-def _top5(share: float, classes: int) -> str:
-    """Nothing where five classes are all there are."""
-    return f"top-5 {share:.4f}, " if classes > 5 else ""
 
 
 def _require_folder(path: Path) -> None:

@@ -3,26 +3,24 @@
 import argparse
 import contextlib
 import os
-import re
-import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from keras_imagenet import __version__
+from keras_imagenet.arguments import (
+    Overrides,
+    Parser,
+    require_no_dashed_files,
+    require_no_recipe,
+    require_no_settings,
+    split_settings,
+    unknown_argument,
+)
 from keras_imagenet.console import Console, open_standard_streams, printable
 from keras_imagenet.errors import KerasImagenetError, SettingsError, nearest
 
-Overrides = list[tuple[str, str]]
-
-_GO_ON = "a run goes on by: keras-imagenet fit --config {0} --runtime.run_folder {0}"
-_OTHER_WORDS = {
-    "lr": "optimizer.learning_rate",
-    "arch": "model.name",
-    "data": "data.source.directory",
-    "output": "runtime.run_folder",
-}
+_RUN_OR_NAME = "a run folder, or the name of a network with published weights"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,10 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     try:
         rest, overrides = split_settings(arguments)
-        _no_dashed_files(rest)
+        require_no_dashed_files(rest)
         parsed, unknown = _parser().parse_known_args(rest)
         if unknown:
-            raise SettingsError(_unknown_argument(unknown[0], parsed.parser))
+            raise SettingsError(unknown_argument(unknown[0], parsed.parser))
         parsed.console = Console.standard(as_json=parsed.json)
         with parsed.console.redrawn():
             parsed.console.doing("starting")
@@ -64,33 +62,13 @@ def _complain(message: str) -> None:
         print(f"keras-imagenet: {printable(message)}", file=sys.stderr, flush=True)
 
 
-def split_settings(arguments: Sequence[str]) -> tuple[list[str], Overrides]:
-    """Arguments without the settings, and the settings among them, before a --: --group.key VALUE, --group.key=VALUE, --phases VALUE."""
-    rest: list[str] = []
-    overrides: Overrides = []
-    queue = list(arguments)
-    while queue:
-        word = queue.pop(0)
-        if word == "--":
-            return [*rest, word, *queue], overrides
-        name, equals, value = word.partition("=")
-        if not name.startswith("--") or ("." not in name and name != "--phases"):
-            rest.append(word)
-            continue
-        if not equals:
-            if not queue:
-                raise SettingsError(f"command line: {name}: needs a value")
-            value = queue.pop(0)
-        overrides.append((name.removeprefix("--"), value))
-    return rest, overrides
-
-
 def fit(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """Train."""
-    from keras_imagenet import api, recipes
+    from keras_imagenet import api
 
-    recipe = parsed.config or recipes.DEFAULT_RECIPE
-    settings = recipes.load(recipe, overrides)
+    require_no_recipe(parsed.photos)
+    recipe = parsed.config or api.recipe_for(parsed.photos)
+    settings = api.settings_for(parsed.photos, recipe, overrides)
     if parsed.dry_run:
         api.dry_run(settings, console=_console(parsed), debug=parsed.debug)
     else:
@@ -102,8 +80,9 @@ def evaluate(parsed: argparse.Namespace, overrides: Overrides) -> None:
     from keras_imagenet import api
 
     api.evaluate(
-        parsed.run_or_model,
+        parsed.run_or_name,
         overrides,
+        photos=parsed.photos,
         weights=parsed.weights,
         config=parsed.config,
         output=parsed.output,
@@ -116,15 +95,22 @@ def predict(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """Say what is on images."""
     from keras_imagenet import api
 
-    _no_settings(overrides, "predict")
-    api.predict(parsed.run_folder, parsed.images, top=parsed.top, console=_console(parsed), debug=parsed.debug)
+    require_no_settings(overrides, "predict")
+    api.predict(
+        parsed.run_or_name,
+        parsed.images,
+        top=parsed.top,
+        file=parsed.output,
+        console=_console(parsed),
+        debug=parsed.debug,
+    )
 
 
 def export(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """Write a SavedModel for TF Serving."""
     from keras_imagenet import api
 
-    _no_settings(overrides, "export")
+    require_no_settings(overrides, "export")
     api.export(
         parsed.run_folder,
         directory=parsed.output,
@@ -139,7 +125,7 @@ def models(parsed: argparse.Namespace, overrides: Overrides) -> None:
     from keras_imagenet import api
     from keras_imagenet.models import describe, registry
 
-    _no_settings(overrides, "models")
+    require_no_settings(overrides, "models")
     if parsed.name in registry.names():
         api.describe(
             parsed.name,
@@ -162,7 +148,7 @@ def recipes(parsed: argparse.Namespace, overrides: Overrides) -> None:
     from keras_imagenet import recipe_table
     from keras_imagenet.recipes import recipe_names
 
-    _no_settings(overrides, "recipes")
+    require_no_settings(overrides, "recipes")
     if parsed.name not in recipe_names():
         rows = recipe_table.listing(parsed.name or "*")
         _console(parsed).result(rows, recipe_table.listing_lines(rows))
@@ -181,10 +167,10 @@ def data(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """Show a data set."""
     from pathlib import Path
 
-    from keras_imagenet import api, recipes
+    from keras_imagenet import api
 
-    settings = recipes.load(parsed.recipe or recipes.DEFAULT_RECIPE, overrides)
     file = Path(parsed.output) if parsed.output else None
+    settings = api.settings_to_look_at(parsed.what, overrides)
     api.data(settings, file=file, limit=parsed.limit, console=_console(parsed), debug=parsed.debug)
 
 
@@ -193,7 +179,7 @@ def prepare(parsed: argparse.Namespace, overrides: Overrides) -> None:
     from keras_imagenet import api
     from keras_imagenet.settings.prepare import read
 
-    _no_settings(overrides, "prepare")
+    require_no_settings(overrides, "prepare")
     api.prepare(read(vars(parsed)), console=_console(parsed), debug=parsed.debug)
 
 
@@ -219,7 +205,7 @@ def runs(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """Compare run folders."""
     from keras_imagenet.run_table import table
 
-    _no_settings(overrides, "runs")
+    require_no_settings(overrides, "runs")
     rows, lines = table(parsed.directory)
     _console(parsed).result(rows, lines)
 
@@ -230,14 +216,14 @@ def schema(parsed: argparse.Namespace, overrides: Overrides) -> None:
 
     from keras_imagenet.recipes import json_schema
 
-    _no_settings(overrides, "schema")
+    require_no_settings(overrides, "schema")
     print(json.dumps(json_schema(), indent=2))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="keras-imagenet", description="From photographs to a served classifier.", allow_abbrev=False)
+    parser = Parser(prog="keras-imagenet", description="From photographs to a served classifier.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"keras-imagenet {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)
 
     def command(name: str, run: Callable, help_line: str, *, takes_settings: bool = False) -> argparse.ArgumentParser:
         child = commands.add_parser(name, help=help_line, description=help_line, allow_abbrev=False)
@@ -258,9 +244,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     child = command(
-        "fit", fit, "train a network; without arguments, the simple CNN on handwritten digits", takes_settings=True
+        "fit", fit, "train a network on your photos, or, without arguments, on handwritten digits", takes_settings=True
     )
-    child.add_argument("--config", metavar="RECIPE", help="a recipe by path or by name, such as digits/simple_cnn")
+    child.add_argument(
+        "photos",
+        type=os.path.expanduser,
+        nargs="?",
+        metavar="PHOTOS",
+        help="a folder with a subfolder a class, a CSV file, an .npz file, or a folder of shards",
+    )
+    child.add_argument(
+        "--config",
+        metavar="RECIPE",
+        help="a recipe by path or by name (default: photos/transfer for PHOTOS, digits/simple_cnn without)",
+    )
     child.add_argument(
         "--dry_run", action="store_true", help="show what would be done, try one batch, and leave nothing behind"
     )
@@ -268,14 +265,19 @@ def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     child = command(
         "evaluate", evaluate, "measure a run, or a network with weights, on labelled images", takes_settings=True
     )
+    child.add_argument("run_or_name", type=os.path.expanduser, metavar="RUN", help=_RUN_OR_NAME)
     child.add_argument(
-        "run_or_model", type=os.path.expanduser, metavar="RUN", help="a run folder, or a network's name with --weights"
+        "photos",
+        type=os.path.expanduser,
+        nargs="?",
+        metavar="PHOTOS",
+        help="other labelled images than the run's own, as for fit",
     )
     child.add_argument(
         "--weights",
         type=os.path.expanduser,
         metavar="FILE",
-        help="weights for a network given by name, as model.weights",
+        help="weights for a network given by name, as model.weights (default: published)",
     )
     child.add_argument("--config", metavar="RECIPE", help="a recipe whose data a network given by name is measured on")
     child.add_argument(
@@ -286,11 +288,14 @@ def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
 
     child = command("predict", predict, "say what is on images")
-    child.add_argument("run_folder", type=os.path.expanduser, metavar="RUN", help="a run folder")
+    child.add_argument("run_or_name", type=os.path.expanduser, metavar="RUN", help=_RUN_OR_NAME)
     child.add_argument(
         "images", type=os.path.expanduser, metavar="IMAGE", nargs="+", help="image files, or folders of them"
     )
     child.add_argument("--top", type=int, default=5, metavar="K", help="how many classes to name (default: 5)")
+    child.add_argument(
+        "--output", type=os.path.expanduser, metavar="FILE.csv", help="write the answers there, a line an image"
+    )
 
     child = command("export", export, "write a SavedModel for TF Serving")
     child.add_argument("run_folder", type=os.path.expanduser, metavar="RUN", help="a run folder")
@@ -328,11 +333,11 @@ def _data_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         "data", data, "show what a data set holds, and a sheet of images as the network gets them", takes_settings=True
     )
     child.add_argument(
-        "recipe",
+        "what",
         type=os.path.expanduser,
         nargs="?",
-        metavar="RECIPE",
-        help="a recipe by path or by name, or a run folder",
+        metavar="WHAT",
+        help="photos, as for fit, a recipe by path or by name, or a run folder",
     )
     child.add_argument(
         "--output",
@@ -373,48 +378,6 @@ def _further_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     command("schema", schema, "print the JSON schema of recipes, for editors")
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one line, and whose help lists the settings where the command takes them."""
-
-    takes_settings = False
-
-    @property
-    def options(self) -> list[str]:
-        """The words that it knows, such as --config."""
-        return [word for action in self._actions for word in action.option_strings]
-
-    more_options: Callable[[argparse.ArgumentParser], None] | None = None  # added when the command is the one given
-
-    def parse_known_args(self, args=None, namespace=None):
-        """argparse's, with the options that need a loaded group of settings."""
-        if self.more_options is not None:
-            self.more_options, add = None, self.more_options
-            add(self)
-        return super().parse_known_args(args, namespace)
-
-    def _check_value(self, action, value) -> None:
-        """argparse's, with the nearest choice."""
-        if action.choices is not None and value not in action.choices:
-            choices = list(action.choices)
-            raise SettingsError(
-                f"command line: {value}: must be one of {', '.join(choices)}{nearest(value, choices)} ({self.prog} --help)"
-            )
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the complaint as a SettingsError."""
-        message = re.sub(r"^argument (\S+): expected one argument$", r"\1: needs a value", message)
-        raise SettingsError(f"command line: {message} ({self.prog} --help)")
-
-    def format_help(self) -> str:
-        """argparse's help, then every setting by group."""
-        text = super().format_help()
-        if self.takes_settings:
-            from keras_imagenet.settings.explain import help_lines
-
-            text += "\nsettings, in a recipe or here as --group.key VALUE:\n" + "\n".join(help_lines()) + "\n"
-        return text
-
-
 def _prepare_options(parser: argparse.ArgumentParser) -> None:
     """An option for each field of the group, with its help line."""
     from keras_imagenet.settings.prepare import PrepareSettings
@@ -424,56 +387,7 @@ def _prepare_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", help=field.description + default, required=field.is_required())
 
 
-def _no_dashed_files(arguments: Sequence[str]) -> None:
-    """A file called -x.jpg is taken for options, unless it comes after a --."""
-    from pathlib import Path
+def _console(parsed: argparse.Namespace):
+    from keras_imagenet.console import Console
 
-    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    for word in options:
-        if word.startswith("-") and word != "-h" and Path(word).is_file():
-            raise SettingsError(
-                f"command line: {word}: a name that begins with - is read as an option; write -- before it"
-            )
-
-
-def _no_settings(overrides: Overrides, command: str) -> None:
-    if overrides:
-        raise SettingsError(
-            f"command line: --{overrides[0][0]}: {command} takes no settings; what it needs is in the run folder"
-        )
-
-
-def _console(parsed: argparse.Namespace) -> Console:
-    return parsed.console
-
-
-def _unknown_argument(word: str, parser: "_Parser") -> str:
-    """What to write instead: the command's nearest option, or setting by its last part (by the one before, of a name)."""
-    from keras_imagenet.settings.explain import setting_names
-
-    if not word.startswith("-"):
-        return f"command line: {word}: unexpected argument{_instead_of(word) if parser.takes_settings else ''}"
-    name = word.lstrip("-").partition("=")[0].replace("-", "_")
-    if name == "resume":
-        return f"command line: {word}: unknown argument; {_GO_ON.format('RUN')}"
-    settings = [*reversed(list(setting_names()))] if parser.takes_settings else []
-    known = {setting.removesuffix(".name").rpartition(".")[2]: f"--{setting}" for setting in settings}
-    known |= {key: f"--{setting}" for key, setting in _OTHER_WORDS.items() if setting in settings}
-    known |= {option.lstrip("-"): option for option in parser.options}
-    return f"command line: {word}: unknown argument{nearest(name, known)}"
-
-
-def _instead_of(word: str) -> str:
-    """What to type where somebody gave a run, a recipe or images without an option."""
-    from keras_imagenet.recipes import recipe_names
-
-    ending, quoted = os.path.splitext(word)[1].lower(), shlex.quote(word)
-    if os.path.isfile(os.path.join(word, "settings.yaml")):
-        return f"; {_GO_ON.format(quoted)}"
-    if word in recipe_names() or ending in (".yaml", ".yml"):
-        return f"; a recipe is given as --config {quoted}"
-    if os.path.isdir(word):
-        return f"; a folder of images is given as --config photos/resnet18 --data.source.directory {quoted}"
-    if ending in (".csv", ".tsv", ".npz"):
-        return f"; its images are given as --data.source.name {'arrays' if ending == '.npz' else 'csv'} --data.source.file {quoted}"
-    return ""
+    return Console.standard(as_json=parsed.json)

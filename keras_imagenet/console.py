@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -71,6 +72,13 @@ class _Bottom:
     draw: Callable[[], RenderableType] = str
 
 
+class _Nowhere(io.TextIOBase):
+    """A stream that forgets what is written to it."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
 @dataclass(frozen=True)
 class Console:
     """Lines for people go to `stream` and, with the time of day, to the end of `log_file`, printable both times.
@@ -88,6 +96,11 @@ class Console:
         """Standard output; with `as_json`, lines for people go to standard error."""
         open_standard_streams()
         return cls(sys.stderr if as_json else sys.stdout, as_json)
+
+    @classmethod
+    def silent(cls) -> Console:
+        """Nowhere: for programs, which get results as values."""
+        return cls(_Nowhere())
 
     @property
     def live(self) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 from keras_imagenet import recipes
 from keras_imagenet.console import columns
 from keras_imagenet.errors import SettingsError, nearest
+from keras_imagenet.settings import Settings
+from keras_imagenet.settings.sizing import sized
 from keras_imagenet.training import phases
 from keras_imagenet.training.course import Course, course_of
 
@@ -27,7 +29,7 @@ def listing(pattern: str = "*") -> list[dict[str, Any]]:
     names = [name for name in recipes.recipe_names() if fnmatch.fnmatchcase(name, glob)]
     if not names:
         raise SettingsError(f"recipes {pattern}: no recipe is called so{nearest(pattern, recipes.recipe_names())}")
-    return [_row(name) for name in names]
+    return [_row(name, recipes.load(name)) for name in names]
 
 
 def listing_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -36,8 +38,8 @@ def listing_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         (
             row["name"],
             row["network"],
-            f"{row['epochs']:g}" if row["epochs"] else f"{row['steps']:,} steps",
-            f"{row['batch_size']:,}",
+            _counted(row["epochs"]) if row["epochs"] else f"{row['steps']:,} steps",
+            _counted(row["batch_size"]),
             f"{row['top1']:.2f}" if row["top1"] else "",
             row["source"].partition("@")[0],
         )
@@ -53,7 +55,8 @@ def details(name: str, examples: int | None = None) -> dict[str, Any]:
     recipe, or examples is not above 0.
     """
     settings, about = recipes.load(name), recipes.about(recipes.find(name))
-    content = _row(name) | {
+    settings = sized(settings, examples) if examples else settings
+    content = _row(name, settings) | {
         "published": about.published.model_dump() if about and about.published else None,
         "differs": list(about.differs) if about else [],
         "optimizer": settings.optimizer.model_dump(mode="json"),
@@ -76,9 +79,9 @@ def details(name: str, examples: int | None = None) -> dict[str, Any]:
 def details_lines(content: Mapping[str, Any]) -> list[str]:
     """One recipe for people."""
     published, optimizer = content["published"], content["optimizer"]
-    length = f"{content['epochs']:g} epochs" if content["epochs"] else f"{content['steps']:,} steps"
+    length = f"{_counted(content['epochs'])} epochs" if content["epochs"] else f"{content['steps']:,} steps"
     lines = [
-        f"{content['name']}: {content['network']}, {length} of batches of {content['batch_size']:,}",
+        f"{content['name']}: {content['network']}, {length} of batches of {_counted(content['batch_size'])}",
         f"source: {content['source'] or 'this project'}",
     ]
     if published is not None:
@@ -104,7 +107,7 @@ def draw(name: str, examples: int, file: Path) -> None:
     """Draw the learning rate over the steps of a recipe, as the picture that the file's ending names."""
     from matplotlib.figure import Figure
 
-    course = course_of(recipes.load(name), examples)
+    course = course_of(sized(recipes.load(name), examples), examples)
     steps = range(0, course.steps, max(course.steps // 4000, 1))
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
@@ -123,12 +126,17 @@ def draw(name: str, examples: int, file: Path) -> None:
         raise SettingsError(f"--output {file}: {str(error).splitlines()[0]}") from error
 
 
-def _row(name: str) -> dict[str, Any]:
-    settings, about = recipes.load(name), recipes.about(recipes.find(name))
+def _counted(number: float | str) -> str:
+    """With thousands parted; `auto`, which follows from the number of examples, as it is."""
+    return number if isinstance(number, str) else f"{number:,.10g}"
+
+
+def _row(name: str, settings: Settings) -> dict[str, Any]:
+    about = recipes.about(recipes.find(name))
     return {
         "name": name,
         "network": settings.model.name,
-        "epochs": settings.train.length_in_epochs,
+        "epochs": "auto" if settings.train.epochs == "auto" else settings.train.length_in_epochs,
         "steps": settings.train.steps,
         "batch_size": settings.train.batch_size,
         "top1": about.published.top1 if about and about.published else None,

@@ -19,6 +19,8 @@ from keras_imagenet.settings.explain import explain, text_names
 from keras_imagenet.settings.group import Group
 
 DEFAULT_RECIPE = "digits/simple_cnn"
+PHOTOS_RECIPE = "photos/transfer"
+"""What photos are trained with where no recipe is named."""
 MAXIMUM_BYTES = 2**20  # room for a factor of each of tens of thousands of classes
 MAXIMUM_VALUES = 1_000_000
 PUBLISHED = re.compile(r"keras$|\w+:")
@@ -50,17 +52,62 @@ class Layer:
     values: Mapping[str, Any]
 
 
-def load(recipe: str | None = None, overrides: Sequence[tuple[str, str]] = ()) -> Settings:
-    """Settings of a recipe (a path, or a name such as digits/simple_cnn) under overrides such as ("train.epochs", "5").
+Overrides = Mapping[str, Any] | Sequence[tuple[str, Any]]
+"""Settings by their dotted names, as a mapping or as pairs, of which later ones count: {"train.epochs": 5}."""
 
-    Without a recipe, the defaults are what the overrides act on. Naming another source, model, optimizer or schedule
-    starts that group's settings afresh. Raises SettingsError, one line, for every mistake.
+
+def load(
+    recipe: str | Path | None = None, overrides: Overrides = (), *, source: Mapping[str, Any] | None = None
+) -> Settings:
+    """Settings of a recipe (a path, or a name such as digits/simple_cnn) under overrides such as {"train.epochs": 5}.
+
+    Values are what they are in Python, or text as on the command line. Without a recipe, the defaults are what the overrides
+    act on. source: a group data.source that takes the place of the recipe's, under the overrides; what the recipe says of
+    holding out examples stays. Naming another source, model, optimizer or schedule starts that group's settings afresh.
+    Raises SettingsError, one line, for every mistake.
     """
-    layers = read_layers(find(recipe)) if recipe is not None else []
-    if recipe is not None and (folder := run_folder_of(find(recipe))):
-        layers.append(Layer(recipe, {"runtime": {"run_folder": str(folder)}}))
-    layers += [Layer("command line", override_tree(key, text)) for key, text in overrides]
+    if not isinstance(recipe, str | os.PathLike | None):
+        raise SettingsError(f"load: takes a recipe by name or by path, such as {DEFAULT_RECIPE}, not {_shown(recipe)}")
+    layers = read_layers(find(str(recipe))) if recipe is not None else []
+    if recipe is not None and (folder := run_folder_of(find(str(recipe)))):
+        layers.append(Layer(str(recipe), {"runtime": {"run_folder": str(folder)}}))
+    if source is not None:
+        layers.append(Layer("command line", {"data": {"source": {**_held_out(layers), **source}}}))
+    layers += [Layer("command line", override_tree(key, value)) for key, value in pairs(overrides)]
     return validate(layers)
+
+
+def pairs(overrides: Overrides) -> list[tuple[str, Any]]:
+    """Overrides as pairs. Raises SettingsError where they are neither a mapping nor pairs of a name and a value."""
+    found = list(overrides.items() if isinstance(overrides, Mapping) else overrides if _is_list(overrides) else [None])
+    for pair in found:
+        if not (_is_list(pair) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise SettingsError(
+                f'overrides: are settings and their values, such as {{"train.epochs": 5}}, not {_shown(overrides)}'
+            )
+    return [tuple(pair) for pair in found]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _shown(value: Any) -> str:
+    return f"{value!r:.60} ({type(value).__name__})"
+
+
+def _held_out(layers: Sequence[Layer]) -> dict[str, Any]:
+    """What a recipe says of holding out examples, which any source takes."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = merge(merged, layer.values)
+    below = (merged.get("data") or {}).get("source")
+    return {key: below[key] for key in ("validation_fraction", "folds", "fold") if key in below} if below else {}
+
+
+def is_recipe(path: Path) -> bool:
+    """Whether a path is a recipe's file, or a run's folder."""
+    return path.suffix in (".yaml", ".yml") or os.path.isfile(path / "settings.yaml")
 
 
 def run_folder_of(recipe: Path) -> Path | None:
@@ -146,14 +193,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def override_tree(key: str, text: str) -> dict[str, Any]:
+def override_tree(key: str, text: Any) -> dict[str, Any]:
     """One flag as a nested mapping; null and values in brackets or braces are read as YAML, others kept as text.
 
-    Of a path, or what else is text, null alone is read: [2024]photos is a folder.
+    Of a path, or what else is text, null alone is read: [2024]photos is a folder. What is no text is a value already.
     """
     value: Any = text
-    if text.strip() == "null" or (
-        key not in text_names() and (text.strip() == "~" or text.strip().startswith(("[", "{")))
+    if isinstance(text, str) and (
+        text.strip() == "null"
+        or (key not in text_names() and (text.strip() == "~" or text.strip().startswith(("[", "{"))))
     ):
         value = _parsed(text, lambda line: f"--{key} {text}")
     for part in reversed(key.split(".")):

@@ -24,6 +24,7 @@ LIGHT = dict.fromkeys(GROUND, GROUND) | {
     "training.course": (*GROUND, "settings", "data.order", "data.batches", "training.schedules"),
     "training.phases": (*GROUND, "settings", "data.batches", "data.stretches", "training.course"),
     "recipes": (*GROUND, "settings"),
+    "arguments": (*GROUND, "settings", "recipes"),
     "run_folder": (*GROUND, "settings", "recipes"),
     "run_table": (*GROUND, "settings", "recipes", "run_folder"),
     "recipe_table": (
@@ -49,7 +50,14 @@ ROOMS = {
     "serving": (*THIRD, "evaluation", "report"),
     "training": (*THIRD, "evaluation", "report"),
     "api": (*THIRD, "run_table", "evaluation", "report", "serving", "training"),
-    "cli": (*THIRD, "", "run_table", "recipe_table", "api"),  # "": the version, which the package itself holds
+    "cli": (
+        *THIRD,
+        "",
+        "arguments",
+        "run_table",
+        "recipe_table",
+        "api",
+    ),  # "": the version, which the package itself holds
 }
 CIRCLES = {frozenset({"models.weights.stored", "models.weights.torch_file"})}
 

@@ -1,14 +1,16 @@
-"""What torchvision's and timm's published weights were evaluated with: models/weights/published.csv.
+"""What torchvision's and timm's published weights were evaluated with: models/weights/published.csv; and which are the best.
 
-    python tools/make_published_weights.py
+    python tools/make_published_weights.py           write published.csv
+    python tools/make_published_weights.py --best    and only say in catalogue.csv which weights of a network are best
 
-Needs torch, torchvision and timm. Read from torchvision's weights' metadata and timm's default configurations; a row
+The first needs torch, torchvision and timm. Read from torchvision's weights' metadata and timm's default configurations; a row
 a set of weights, the first of a network being what is taken for a file whose name says nothing.
 """
 
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path, PurePosixPath
 
 MODELS = Path(__file__).resolve().parent.parent / "keras_imagenet" / "models"
@@ -37,8 +39,17 @@ TIMM_NAMES = {
 }
 
 
+INSTALLED = ("efficientnet_lite0",)
+"""Networks whose weights keras-imagenet's installation brings."""
+NOT_FREE = "SWAG"
+"""In the name of weights that may not be used commercially (CC-BY-NC 4.0)."""
+
+
 def main() -> None:
-    """Write the table."""
+    """Write the table, or the catalogue's column of the best."""
+    if "--best" in sys.argv:
+        _write_best()
+        return
     with (MODELS / "catalogue.csv").open(encoding="utf-8", newline="") as file:
         names = [row["name"] for row in csv.DictReader(file)]
     rows = [row for name in names for row in (*_torchvision(name), *_timm(name))]
@@ -46,6 +57,36 @@ def main() -> None:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _write_best() -> None:
+    path = MODELS / "catalogue.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (MODELS / "weights" / "published.csv").open(encoding="utf-8", newline="") as file:
+        tags = {row["name"]: row["weights"] for row in csv.DictReader(file) if row["origin"] == "timm"}
+    for row in rows:
+        row["published"] = _best(row, tags.get(row["name"], ""))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _best(row: dict[str, str], timm_tag: str) -> str:
+    """What `model.weights` calls them: of those in the network's own library, the highest top-1; empty if there are none."""
+    library, _, called = row["source"].partition(" ")
+    called = called.partition(" ")[2]
+    figures = {tag: float(top1) for tag, _, top1 in (entry.rpartition("=") for entry in row["top1"].split())}
+    best = max((tag for tag in figures if NOT_FREE not in tag), key=figures.get, default="")
+    if row["name"] in INSTALLED:
+        return "installed"
+    if library == "torchvision":
+        return f"torchvision:{row['name']}.{best}" if best else ""
+    if library == "timm":
+        tag = best.partition("@")[0] or (f"{called}.{timm_tag}" if timm_tag not in ("", "untrained") else "")
+        return f"timm:{tag}" if tag else ""
+    return "keras" if library == "keras" else ""
 
 
 def _torchvision(name: str) -> list[dict[str, object]]:

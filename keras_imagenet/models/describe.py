@@ -23,7 +23,8 @@ def listing(pattern: str = "*") -> list[dict[str, Any]]:
 
     pattern: with *, ? and [] as in a shell, or a part of the name. parameters are the trained ones, parameters_total
     includes moving statistics; macs are multiply-accumulates of one image at input_size; top1 is the published
-    ImageNet top-1 in percent by the weights' name; source is where the numbers come from. A third party's network has
+    ImageNet top-1 in percent by the weights' name; source is where the numbers come from; published is what
+    `model.weights published` stands for: installed (with this package), keras, torchvision:NAME or timm:NAME. A third party's network has
     a name only.
     """
     glob = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
@@ -32,7 +33,7 @@ def listing(pattern: str = "*") -> list[dict[str, Any]]:
 
 def listing_text(rows: Sequence[dict[str, Any]]) -> str:
     """The list as a table of one line a network; top-1 is the best of the published ones."""
-    header = ("name", "parameters", "MACs", "input", "top-1", "recipe")
+    header = ("name", "parameters", "MACs", "input", "top-1", "published", "recipe")
     lines = [
         (
             row["name"],
@@ -40,6 +41,7 @@ def listing_text(rows: Sequence[dict[str, Any]]) -> str:
             _millions(row["macs"]),
             str(row["input_size"] or ""),
             f"{max(row['top1'].values()):.2f}" if row["top1"] else "",
+            row["published"].partition(":")[0],
             _first(row["recipe"].split()),
         )
         for row in rows
@@ -132,7 +134,8 @@ def _row(name: str) -> dict[str, Any]:
     record = registry.catalogue().get(name)
     if record is None:
         unknown = ("family", "parameters", "parameters_total", "macs", "input_size", "channels", "classes")
-        return {"name": name, **dict.fromkeys(unknown), "top1": {}, "top1_source": "", "recipe": "", "source": ""}
+        nothing = dict.fromkeys(("top1_source", "recipe", "source", "published"), "")
+        return {"name": name, **dict.fromkeys(unknown), "top1": {}, **nothing}
     return {
         "name": name,
         "family": record.family,
@@ -146,6 +149,7 @@ def _row(name: str) -> dict[str, Any]:
         "top1_source": record.top1_source,
         "recipe": record.recipe,
         "source": record.source,
+        "published": record.published,
     }
 
 

@@ -54,7 +54,8 @@ class Record:
 
     params_total counts moving statistics, params_trainable does not; macs are multiply-accumulates of one image
     [input_size, input_size, channels] (convolutions, linear layers, attention products). top1: published ImageNet
-    top-1 in percent, by the name of the weights. recipe: the recipe in configs/ that trains it, or ''.
+    top-1 in percent, by the name of the weights. recipe: the recipe in configs/ that trains it, or ''. published: its best
+    published weights, as `model.weights` names them, `installed` where the installation brings them, or ''.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Record:
     top1_source: str
     recipe: str
     source: str
+    published: str
 
 
 _registered: dict[str, Builder] = {}
@@ -119,7 +121,7 @@ def options_of(builder: Builder) -> set[str]:
 def catalogue() -> dict[str, Record]:
     """The rows of catalogue.csv by name, in the file's order."""
     with resources.files("keras_imagenet.models").joinpath("catalogue.csv").open(encoding="utf-8", newline="") as file:
-        return {row["name"]: _record(row) for row in csv.DictReader(file)}
+        return {row["name"]: _record(row) for row in csv.DictReader(file, restval="")}
 
 
 def _record(row: dict[str, str]) -> Record:

@@ -1,6 +1,8 @@
 """What is on images: the evaluation's own preprocessing, then the network."""
 
-from collections.abc import Iterator, Sequence
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,36 +15,38 @@ import tensorflow as tf
 from keras_imagenet import files
 from keras_imagenet.data import images
 from keras_imagenet.data.images.logits import logits_of
+from keras_imagenet.errors import SettingsError
 from keras_imagenet.preset import Preset
+from keras_imagenet.serving.given import Given
 
 BATCH = 32
 
 
 def predict(
-    network: keras.Model, preset: Preset, classes: Sequence[str], image_files: Sequence[Path], top: int
-) -> tuple[list[dict[str, Any]], list[tuple[Path, str]]]:
-    """Answers for the files that can be read, in their order, and (file, reason) of those that cannot.
+    network: keras.Model, preset: Preset, classes: Sequence[str], given: Sequence[Given], top: int
+) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """Answers for the images that can be read, in their order, and (name, reason) of those that cannot.
 
     An answer: image, and predictions of label, class and probability, the most probable first.
     """
-    if len(image_files) <= BATCH:
+    if len(given) <= BATCH:
         with _without_graphs():
-            return _predict(network, preset, classes, image_files, top)
-    return _predict(network, preset, classes, image_files, top)
+            return _predict(network, preset, classes, given, top)
+    return _predict(network, preset, classes, given, top)
 
 
 def _predict(
-    network: keras.Model, preset: Preset, classes: Sequence[str], image_files: Sequence[Path], top: int
-) -> tuple[list[dict[str, Any]], list[tuple[Path, str]]]:
+    network: keras.Model, preset: Preset, classes: Sequence[str], given: Sequence[Given], top: int
+) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     answers: list[dict[str, Any]] = []
-    faults: list[tuple[Path, str]] = []
-    for first in range(0, len(image_files), BATCH):
-        read = [(path, *_read(path)) for path in image_files[first : first + BATCH]]
-        faults += [(path, reason) for path, _, reason in read if reason is not None]
-        readable = [(path, content) for path, content, reason in read if reason is None]
+    faults: list[tuple[str, str]] = []
+    for first in range(0, len(given), BATCH):
+        read = [(name, *_read(image)) for name, image in given[first : first + BATCH]]
+        faults += [(name, reason) for name, _, reason in read if reason is not None]
+        readable = [(name, content) for name, content, reason in read if reason is None]
         if readable:
             shares = probabilities(network, preset, [content for _, content in readable])
-            answers += [_answer(path, row, classes, top) for (path, _), row in zip(readable, shares, strict=True)]
+            answers += [_answer(name, row, classes, top) for (name, _), row in zip(readable, shares, strict=True)]
     return answers, faults
 
 
@@ -72,18 +76,39 @@ def lines(answer: dict[str, Any]) -> list[str]:
     return [answer["image"], *rows]
 
 
-def _read(path: Path) -> tuple[bytes, str | None]:
-    """The bytes of an image file, and why it cannot be answered for."""
+def write(file: Path, answers: Sequence[Mapping[str, Any]]) -> None:
+    """A CSV file of a line an image: image, class, probability, and class_2, probability_2, ... of those that follow.
+
+    Raises SettingsError where it cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    places = range(len(answers[0]["predictions"]) if answers else 1)
+    numbers = ["" if place == 0 else f"_{place + 1}" for place in places]
+    writer.writerow(["image", *(f"{column}{number}" for number in numbers for column in ("class", "probability"))])
+    for answer in answers:
+        named = [value for found in answer["predictions"] for value in (found["class"], found["probability"])]
+        writer.writerow([answer["image"], *named])
     try:
-        content = files.read_bytes(path, files.MAXIMUM_IMAGE)
+        files.write(file, text.getvalue())
+    except OSError as error:
+        raise SettingsError(f"--output {file}: cannot be written: {error.strerror}") from error
+
+
+def _read(image: Path | bytes) -> tuple[bytes, str | None]:
+    """The bytes of an image, and why it cannot be answered for."""
+    if isinstance(image, bytes):
+        return image, None
+    try:
+        content = files.read_bytes(image, files.MAXIMUM_IMAGE)
     except OSError as error:
         return b"", f"cannot be read: {error.strerror or error}"
     return content, images.fault(content)
 
 
-def _answer(path: Path, shares: np.ndarray, classes: Sequence[str], top: int) -> dict[str, Any]:
+def _answer(name: str, shares: np.ndarray, classes: Sequence[str], top: int) -> dict[str, Any]:
     order = np.argsort(-shares, kind="stable")[:top]
     predictions = [
         {"label": int(label), "class": classes[label], "probability": round(float(shares[label]), 6)} for label in order
     ]
-    return {"image": str(path), "predictions": predictions}
+    return {"image": name, "predictions": predictions}

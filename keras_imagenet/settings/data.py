@@ -37,7 +37,7 @@ class _Split(Group):
     classes: Place | None = None
     """A file that fixes the label order: one name a line, or a TSV with a `wnid` column."""
     validation_fraction: Fraction | None = None
-    """Share of the training examples held out, by a hash of each example's name; only where there is no validation split."""
+    """Share of the training examples held out, of every class some, by hashes of names; where there is no validation split."""
     folds: Annotated[int, Field(ge=2, le=10_000)] | None = None
     """Number of folds for cross-validation, by a hash of each example's name; instead of validation_fraction."""
     fold: Annotated[int, Field(ge=0)] = 0
@@ -61,7 +61,7 @@ class DigitsSource(_Split):
 
     name: Literal["digits"] = "digits"
     validation_fraction: Fraction | None = 0.2
-    """Share of the training examples held out, by a hash of each example's name; only where there is no validation split."""
+    """Share of the training examples held out, of every class some, by hashes of names; where there is no validation split."""
 
 
 class ArraysSource(_Split):

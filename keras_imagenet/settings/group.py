@@ -2,13 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 Epochs = Annotated[float, Field(gt=0, le=100_000)]
 Steps = Annotated[int, Field(gt=0, le=1_000_000_000)]
 BatchSize = Annotated[int, Field(gt=0, le=2**20)]
+_AUTO = Discriminator(lambda value: "auto" if value == "auto" else "number")
+AutoEpochs = Annotated[Annotated[Epochs, Tag("number")] | Annotated[Literal["auto"], Tag("auto")], _AUTO]
+AutoBatchSize = Annotated[Annotated[BatchSize, Tag("number")] | Annotated[Literal["auto"], Tag("auto")], _AUTO]
 Pixels = Annotated[int, Field(gt=0, le=2**14)]
 Place = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]
 """A file or folder; ~ is the user's home, also where no shell has said so: in recipes, and in --key=~/photos."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator, model_validator
 
 from keras_imagenet.settings.group import Group, Place
 
@@ -31,7 +31,9 @@ class ModelSettings(Group):
     name: str = "simple_cnn"
     """Registered name of the architecture."""
     weights: Place | None = None
-    """A run folder, a file (.keras, .h5, .npz, .safetensors, .pth), keras, timm:NAME or torchvision:NAME for published ones."""
+    """published (the best known), keras, timm:NAME, torchvision:NAME, a file (.keras, .h5, .npz, .safetensors, .pth), or a run."""
+    head: Literal["fresh", "probe"] = "fresh"
+    """How the last layer starts: fresh, or probe, solved on the other layers' features of the training photos (arXiv:2202.10054)."""
     freeze: tuple[str, ...] = ()
     """Layers that do not learn: names, their beginnings (stem, stage1, stage2_block1), or patterns such as *_norm."""
     dropout: Rate | None = None
@@ -63,8 +65,16 @@ class ModelSettings(Group):
             raise ValueError("* freezes every layer, and nothing is left to learn; name the layers that stand still")
         return value
 
+    @model_validator(mode="after")
+    def _probes_what_was_learned(self):
+        if self.head == "probe" and self.weights is None:
+            raise ValueError(
+                "head probe needs layers that have learned; give weights, such as published, or leave it out"
+            )
+        return self
+
     @property
     def options(self) -> dict[str, Any]:
         """The options that were given, as `models.registry.build` takes them."""
-        given = self.model_dump(exclude={"name", "weights", "freeze", "batch_norm"}, exclude_none=True)
+        given = self.model_dump(exclude={"name", "weights", "head", "freeze", "batch_norm"}, exclude_none=True)
         return {**given, "batch_norm": self.batch_norm.options} if self.batch_norm.options else given

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from keras_imagenet.settings.group import BatchSize, Epochs, Group, Steps
+from keras_imagenet.settings.group import AutoBatchSize, AutoEpochs, BatchSize, Group, Steps
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -12,12 +12,12 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class TrainSettings(Group):
     """The length of a run, its batches, and when it is evaluated, saved and stopped."""
 
-    epochs: Epochs | None = None
-    """Passes over the training examples; 10 if neither epochs nor steps is given."""
+    epochs: AutoEpochs | None = None
+    """Passes over the training examples, or auto: the fewer the more examples; 10 if neither epochs nor steps is given."""
     steps: Steps | None = None
     """Optimizer steps, instead of epochs."""
-    batch_size: BatchSize = 64
-    """Examples per step over all replicas: always the global batch."""
+    batch_size: AutoBatchSize = 64
+    """Examples per step over all replicas: always the global batch; auto: 8 to 64, a sixteenth of the training examples."""
     accumulate: BatchSize = 1
     """Micro-batches that each replica's share of a batch goes through the network in: less memory, the same gradients."""
     repeats: BatchSize = 1
@@ -66,5 +66,5 @@ class TrainSettings(Group):
 
     @property
     def length_in_epochs(self) -> float | None:
-        """Epochs to train; None where the length is given in steps."""
-        return None if self.steps is not None else self.epochs or 10.0
+        """Epochs to train; None where the length is given in steps, or follows from the data."""
+        return None if self.steps is not None or self.epochs == "auto" else self.epochs or 10.0

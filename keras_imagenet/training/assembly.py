@@ -27,6 +27,7 @@ from keras_imagenet.training import (
     objectives,
     optimizers,
     phases,
+    probe,
     recomputation,
     resizing,
     schedules,
@@ -69,11 +70,16 @@ class Run:
 
 
 def assemble(
-    settings: Settings, splits: sources.Splits, strategy: tf.distribute.Strategy, kept: Preset | None = None
+    settings: Settings,
+    splits: sources.Splits,
+    strategy: tf.distribute.Strategy,
+    kept: Preset | None = None,
+    begin: Console | None = None,
 ) -> Run:
     """Everything of a run, checked against data and devices. Raises SettingsError or DataError.
 
     kept: the preset of a run that goes on, whose checkpoint holds all weights: those that it began with are not read again.
+    begin: where the head's probe is told of; without, it is left out, since a checkpoint or nothing follows.
     """
     training = splits.train
     if training is None or len(training) == 0:
@@ -90,9 +96,12 @@ def assemble(
         network, fitted = networks.build(settings, preset, origin, training.classes)
         evaluated = networks.at_evaluation_size(network, settings, preset, origin)
         resized = resizing.networks_by_size(network, settings, stretches, origin)
+    probed = _probe(settings, preset, training, network, evaluated, begin) if begin else {}
+    with strategy.scope():
         optimizer = _optimizer(settings, network, course.batches.size)
         average = _average(settings, course)
         state = states.start(network, optimizer, settings.runtime.precision, average)
+    state.unreadable.update(probed)
     if not network.trainable_variables:
         raise SettingsError(
             f"model.name = {settings.model.name}: has no weight that learns, so there is nothing to train"
@@ -153,6 +162,27 @@ def open_data(run: Run, console: Console) -> tuple[Stream, Stream | None]:
     )
 
 
+def _probe(
+    settings: Settings, preset: Preset, training: Source, network: keras.Model, evaluated: keras.Model, console: Console
+) -> dict[int, str]:
+    """Solve the head where the settings say so; which examples could not be read, and why."""
+    if settings.model.head != "probe":
+        return {}
+    console.say(f"head: looking at the training photos with {settings.model.name} as it is")
+    found = probe.solve_head(
+        network,
+        evaluated,
+        preset,
+        training,
+        mirrored=settings.augment.flip == "horizontal",
+        seed=settings.runtime.seed,
+        threads=runtime.threads(settings.runtime),
+        report=partial(_report_unreadable, settings.data.source.unreadable, console),
+    )
+    console.say(found.line)
+    return found.unreadable
+
+
 def _objective(settings: Settings, preset: Preset, training: Source) -> objectives.Objective:
     augmix = settings.augment.augmix
     return objectives.Objective(
@@ -196,7 +226,8 @@ def _started_from(origin: Origin | None, fitted: Fitted | None) -> str:
         "interpolated positions": fitted.positions,
     }
     made = [what for what, done in changes.items() if done]
-    return f"from {origin.whence} ({origin.origin})" + (f" with {', '.join(made)}" if made else "")
+    licence = f", {origin.licence}" if origin.licence else ""
+    return f"from {origin.whence} ({origin.origin}{licence})" + (f" with {', '.join(made)}" if made else "")
 
 
 def _report_unreadable(policy: str, console: Console, name: str, reason: str) -> None:

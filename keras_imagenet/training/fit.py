@@ -59,7 +59,7 @@ def fit(
         console.say(f"{folder.path} is finished already; give another runtime.run_folder to train again")
         return beginning.metrics
     settings = settings.model_copy(update={"model": beginning.model})
-    run = assemble(settings, splits, strategy, beginning.preset)
+    run = assemble(settings, splits, strategy, beginning.preset, begin=console if beginning.preset is None else None)
     workers.require_alike(strategy, [("data", run.fingerprint)])
     if beginning.preset is not None:
         _restore(run, folder, longer=beginning.longer)

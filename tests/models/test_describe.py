@@ -47,7 +47,7 @@ def test_the_list_is_json_with_names_counts_and_sources():
 
 def test_the_table_has_a_line_a_network():
     lines = describe.listing_text(describe.listing("resnet18")).splitlines()
-    assert lines[0].split() == ["name", "parameters", "MACs", "input", "top-1", "recipe"]
+    assert lines[0].split() == ["name", "parameters", "MACs", "input", "top-1", "published", "recipe"]
     assert lines[1].split()[:7] == ["resnet18", "11.69", "M", "1,814.07", "M", "224", "69.76"]
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 PROGRAM = """
 import sys, time
 from keras_imagenet import api, run_folder, runtime
+from keras_imagenet.serving import subject
 from keras_imagenet.settings import RuntimeSettings
 
 runtime.start(RuntimeSettings(), None)
-api._network(run_folder.opened(sys.argv[1]))
+subject.saved_network(run_folder.opened(sys.argv[1]))
 started = time.process_time()
 api.predict(sys.argv[1], [sys.argv[2]])
 print(started, time.process_time())

@@ -34,11 +34,28 @@ def split(
     if settings.folds is not None:
         held_out = np.minimum((hashes * settings.folds).astype(int), settings.folds - 1) == settings.fold
     else:
-        held_out = hashes < settings.validation_fraction
+        held_out = _of_every_class(hashes, train.labels, settings.validation_fraction)
     if held_out.all() or not held_out.any():
         extent = "all" if held_out.all() else "none"
         raise DataError(f"data.source.{asked}: would hold out {extent} of {len(train)} examples; choose another value")
     return Splits(subset(train, np.flatnonzero(~held_out)), subset(train, np.flatnonzero(held_out)))
+
+
+def _of_every_class(hashes: np.ndarray, labels: np.ndarray, fraction: float) -> np.ndarray:
+    """Which examples are held out, bool [n]: those whose hash is below the fraction, and of every class some and not all.
+
+    Of a class with two keys or more, where none is below, the least is held out for as long; where all are, the greatest is
+    left to train on. Adding examples moves no other, but for such a class' one: it goes back once the class has its own.
+    """
+    held_out = hashes < fraction
+    counts = np.bincount(labels)
+    for wanted, choose in ((False, np.min), (True, np.max)):
+        held = np.bincount(labels, weights=held_out)
+        for label in np.flatnonzero((counts > 0) & (held == (counts if wanted else 0))):
+            keys = hashes[labels == label]
+            if keys.min() < keys.max():
+                held_out[hashes == choose(keys)] = not wanted
+    return held_out
 
 
 def require_validation(settings: Settings, splits: Splits) -> None:

@@ -23,6 +23,7 @@ from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.labels import read_classes
 from keras_imagenet.models import archive, registry
 from keras_imagenet.models.weights import download, presets, stored, torch_file
+from keras_imagenet.models.weights.published import PUBLISHED, find_published
 from keras_imagenet.models.weights.tensor import Tensor, Tensors
 from keras_imagenet.preset import Preset
 from keras_imagenet.preset import read as read_preset
@@ -55,7 +56,8 @@ class Origin:
     name: our name of the network. preset: fields of preset.Preset, or None if nobody said. classes: names of
     the outputs in their order (ImageNet: WordNet identifiers), or None if not known. options: what `registry.build`
     must be told, so that the network means the same with these weights. part: which of a checkpoint's sets of weights
-    counts, such as 'state_dict_ema'; empty where there is one.
+    counts, such as 'state_dict_ema'; empty where there is one. called: by which name they were found, where `published`
+    asked for them.
 
     give(network) gives the network these weights; the result says whether its head is new and what was adapted. Where
     the number of classes differs, the last layer keeps its fresh weights; where the channels differ, the first
@@ -71,23 +73,32 @@ class Origin:
     licence: str
     options: Mapping[str, Any] = field(default_factory=dict)
     part: str = ""
+    called: str = ""
     give: Callable[[keras.Model], Fitted] = field(default=_not_opened, repr=False, compare=False)
 
     @property
     def whence(self) -> str:
         """The file or folder, and which of the sets of weights in it, in words."""
         averaged = ", averaged weights" if re.search(torch_file.AVERAGED, self.part) else ""
-        return str(self.location or "keras.applications") + (f", its {self.part}{averaged}" if self.part else "")
+        return (self.called or str(self.location or "keras.applications")) + (
+            f", its {self.part}{averaged}" if self.part else ""
+        )
 
 
 @contextlib.contextmanager
 def opened(source: str | Path, name: str) -> Iterator[Origin]:
     """What `source` holds for the network of that name; its `give` reads from the file, which is open in the `with`.
 
-    source: 'keras', 'timm:NAME' or 'torchvision:NAME', a file of weights, or a run folder. Names and shapes are read
+    source: 'published', the best that the catalogue knows of; 'keras', 'timm:NAME' or 'torchvision:NAME', a file of
+    weights, or a run folder. Names and shapes are read
     here, once what is published has been downloaded. Raises SettingsError if there is no such thing or it is not for
     this network, DataError if it cannot be read.
     """
+    if str(source) == PUBLISHED:
+        best, called = find_published(name)
+        with opened(best, name) as origin:
+            yield replace(origin, called=called)
+        return
     if str(source) == KERAS:
         yield _of_keras(name)
         return

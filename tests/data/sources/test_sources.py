@@ -272,6 +272,23 @@ def test_a_fraction_is_held_out_by_name_not_by_order(tmp_path):
     assert len(many.validation) + len(many.train) == 300
 
 
+def test_of_every_class_of_two_some_are_held_out_and_some_are_not(tmp_path):
+    """By hash within the class, so that photos of another class move none; a class of one is trained on, whatever its hash."""
+    names = [f"{label}{count}/{index}.jpg" for label in "abcdefgh" for count in (1, 2, 3) for index in range(count)]
+    make_folder(tmp_path / "one", dict.fromkeys(names, ""))
+    make_folder(tmp_path / "two", dict.fromkeys([*names, *(f"z/{index}.jpg" for index in range(20))], ""))
+    for fraction in (0.05, 0.2, 0.9):
+        few, many = (
+            opened(name="folder", directory=tmp_path / folder, validation_fraction=fraction)
+            for folder in ("one", "two")
+        )
+        counts = np.bincount(few.validation.labels, minlength=24).reshape(8, 3)
+        assert counts[:, 1].tolist() == [1] * 8
+        assert set(counts[:, 2]) <= {1, 2}
+        assert len(np.unique(few.train.labels)) == 24 - counts[:, 0].sum()
+        assert set(few.validation.names) == {name for name in many.validation.names if name[0] != "z"}
+
+
 def test_folds_part_the_examples(tmp_path):
     make_folder(tmp_path, {f"{label}/{index}.jpg": f"{label}{index}" for label in "ab" for index in range(30)})
     folds = [opened(name="folder", directory=tmp_path, folds=4, fold=fold) for fold in range(4)]

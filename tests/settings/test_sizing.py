@@ -1,0 +1,23 @@
+"""What `auto` comes to for few photos and for many."""
+
+import pytest
+
+from keras_imagenet import recipes
+from keras_imagenet.settings.sizing import sized
+
+
+@pytest.mark.parametrize(
+    ("examples", "batch_size", "epochs"),
+    [(1, 8, 1), (40, 8, 1), (250, 16, 2), (800, 64, 5), (20_000, 64, 3), (40_000, 64, 2)],
+)
+def test_batch_and_epochs_follow_from_the_number_of_photos(examples: int, batch_size: int, epochs: int) -> None:
+    train = sized(recipes.load("photos/transfer"), examples).train
+    assert (train.batch_size, train.epochs) == (batch_size, epochs)
+
+
+def test_numbers_given_stay_and_the_sized_settings_are_a_recipe(tmp_path) -> None:
+    given = sized(recipes.load("photos/transfer", {"train.epochs": 2, "train.batch_size": "16"}), 5000)
+    assert (given.train.batch_size, given.train.epochs) == (16, 2)
+    (tmp_path / "kept.yaml").write_text(recipes.to_yaml(given))
+    assert recipes.load(tmp_path / "kept.yaml") == given
+    assert sized(given, 40) == given
