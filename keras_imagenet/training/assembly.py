@@ -96,7 +96,7 @@ def assemble(
         network, fitted = networks.build(settings, preset, origin, training.classes)
         evaluated = networks.at_evaluation_size(network, settings, preset, origin)
         resized = resizing.networks_by_size(network, settings, stretches, origin)
-    probed = _probe(settings, preset, training, network, evaluated, begin) if begin else {}
+    probed = _probe(settings, preset, training, strategy, network, evaluated, begin) if begin else {}
     with strategy.scope():
         optimizer = _optimizer(settings, network, course.batches.size)
         average = _average(settings, course)
@@ -163,11 +163,19 @@ def open_data(run: Run, console: Console) -> tuple[Stream, Stream | None]:
 
 
 def _probe(
-    settings: Settings, preset: Preset, training: Source, network: keras.Model, evaluated: keras.Model, console: Console
+    settings: Settings,
+    preset: Preset,
+    training: Source,
+    strategy: tf.distribute.Strategy,
+    network: keras.Model,
+    evaluated: keras.Model,
+    console: Console,
 ) -> dict[int, str]:
     """Solve the head where the settings say so; which examples could not be read, and why."""
     if settings.model.head != "probe":
         return {}
+    if workers.count(strategy) > 1:
+        raise SettingsError("model.head = probe: is solved on one machine; train on one, or leave head out")
     console.say(f"head: looking at the training photos with {settings.model.name} as it is")
     found = probe.solve_head(
         network,
