@@ -40,7 +40,7 @@ def listing_text(rows: Sequence[dict[str, Any]]) -> str:
             _millions(row["macs"]),
             str(row["input_size"] or ""),
             f"{max(row['top1'].values()):.2f}" if row["top1"] else "",
-            row["recipe"] or "",
+            _first(row["recipe"].split()),
         )
         for row in rows
     ]
@@ -161,6 +161,12 @@ def _layer(node: Any, count: int) -> Layer:
         macs=count,
         activations=math.prod(output),
     )
+
+
+def _first(recipes: Sequence[str]) -> str:
+    """The first, and how many there are beside."""
+    more = f" and {len(recipes) - 1} more" if len(recipes) > 1 else ""
+    return f"{recipes[0]}{more}" if recipes else ""
 
 
 def _millions(number: int | None) -> str:

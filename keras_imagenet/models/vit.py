@@ -34,6 +34,8 @@ VARIANTS = {
     "vit_small_patch16_224": ViT(384, 12, 6),
     "vit_base_patch16_224": ViT(768, 12, 12),
     "vit_b_16": ViT(768, 12, 12),
+    "vit_b_32": ViT(768, 12, 12, patch_size=32),
+    "vit_l_16": ViT(1024, 24, 16),
     "deit_tiny_distilled_patch16_224": ViT(192, 12, 3, distilled=True),
     "deit_small_distilled_patch16_224": ViT(384, 12, 6, distilled=True),
     "deit_base_distilled_patch16_224": ViT(768, 12, 12, distilled=True),

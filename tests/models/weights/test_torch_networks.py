@@ -28,6 +28,8 @@ SIZES = {
     "inception_v3": (299, 235),
     # Their positions, windows (of timm's) and mixing over positions hold for one size.
     "vit_b_16": (224,),
+    "vit_b_32": (224,),
+    "vit_l_16": (224,),
     "mixer_s32_224": (224,),
     "mixer_s16_224": (224,),
     "mixer_b16_224": (224,),
