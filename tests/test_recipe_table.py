@@ -21,7 +21,7 @@ def shown(command, *words: object) -> object:
 def test_the_list_holds_every_recipe_by_name(command) -> None:
     names = [row["name"] for row in shown(command)]
     assert names == sorted(names)
-    assert {"digits/simple_cnn", "imagenet/resnet50"} <= set(names)
+    assert {"digits/simple_cnn", "imagenet/torchvision/resnet50-v1"} <= set(names)
     assert [row["name"] for row in shown(command, "digits/*")] == ["digits/simple_cnn"]
 
 
@@ -34,7 +34,7 @@ def test_a_pattern_that_fits_none_names_the_nearest(command) -> None:
 
 
 def test_a_recipe_says_its_steps_and_rates_without_data(command) -> None:
-    content = shown(command, "imagenet/resnet50", "--examples", 1_281_167)
+    content = shown(command, "imagenet/torchvision/resnet50-v1", "--examples", 1_281_167)
     assert content["batch_size"] == 256
     assert content["steps_per_epoch"] == pytest.approx(1_281_167 / 256)
     rates = dict(content["learning_rate"])
@@ -46,10 +46,10 @@ def test_a_recipe_says_its_steps_and_rates_without_data(command) -> None:
 
 def test_a_picture_needs_a_number_of_examples(command, tmp_path) -> None:
     file = tmp_path / "curve.png"
-    refused = command("recipes", "imagenet/resnet50", "--output", file)
+    refused = command("recipes", "imagenet/torchvision/resnet50-v1", "--output", file)
     assert refused.returncode == 2
     assert "--examples" in refused.stderr
-    drawn = command("recipes", "imagenet/resnet50", "--output", file, "--examples", 1000)
+    drawn = command("recipes", "imagenet/torchvision/resnet50-v1", "--output", file, "--examples", 1000)
     assert drawn.returncode == 0, drawn.stderr
     assert file.read_bytes()[:4] == b"\x89PNG"
 
