@@ -78,7 +78,7 @@ def _instead(path: Location, group: type[BaseModel]) -> str:
     if ".".join(map(str, path)) in elsewhere:
         hint = f" for this {'.'.join(map(str, path[:-1]))}.name; it belongs to another."
     else:
-        hint = nearest(word, here) or (f"; did you mean {elsewhere[0]}?" if elsewhere else ".")
+        hint = f"; did you mean {elsewhere[0]}?" if elsewhere else nearest(word, here) or "."
     return f"{hint} Allowed here: {', '.join(here)}"
 
 

@@ -22,6 +22,7 @@ STEP = ("schedule.name", "step")
         ({"augment.rand_augment": "{cutout: 10}"}, "cutout: belongs to form google and garden and does nothing in form timm"),
         ({"augment.rand_augment": "{form: torchvision, magnitude: 9.5}"}, "form torchvision knows whole numbers only"),
         ({"augment.rand_augment": "{magnitude: 11}"}, "magnitude = 11: form timm knows 0 to 10"),
+        ({"augment.random_resized_crop": "{min_object_covered: 0.1}"}, "min_object_covered: belongs to form tensorflow"),
         ({"augment.mixing": "{}"}, "mixing mixes nothing; give mixup or cutmix above 0"),
         ({"augment.mixing": "{mixup: 1, switch_probability: 0.3}"}, "switch_probability chooses between mixup and cutmix"),
         ({"augment.mixing": "{mixup: 1, choice: batch}"}, "mixing.choice is between mixup and cutmix"),
