@@ -38,8 +38,8 @@ def listing_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         (
             row["name"],
             row["network"],
-            _counted(row["epochs"]) if row["epochs"] else f"{row['steps']:,} steps",
-            _counted(row["batch_size"]),
+            counted(row["epochs"]) if row["epochs"] else f"{row['steps']:,} steps",
+            counted(row["batch_size"]),
             f"{row['top1']:.2f}" if row["top1"] else "",
             row["source"].partition("@")[0],
         )
@@ -79,9 +79,9 @@ def details(name: str, examples: int | None = None) -> dict[str, Any]:
 def details_lines(content: Mapping[str, Any]) -> list[str]:
     """One recipe for people."""
     published, optimizer = content["published"], content["optimizer"]
-    length = f"{_counted(content['epochs'])} epochs" if content["epochs"] else f"{content['steps']:,} steps"
+    length = f"{counted(content['epochs'])} epochs" if content["epochs"] else f"{content['steps']:,} steps"
     lines = [
-        f"{content['name']}: {content['network']}, {length} of batches of {_counted(content['batch_size'])}",
+        f"{content['name']}: {content['network']}, {length} of batches of {counted(content['batch_size'])}",
         f"source: {content['source'] or 'this project'}",
     ]
     if published is not None:
@@ -126,7 +126,7 @@ def draw(name: str, examples: int, file: Path) -> None:
         raise SettingsError(f"--output {file}: {str(error).splitlines()[0]}") from error
 
 
-def _counted(number: float | str) -> str:
+def counted(number: float | str) -> str:
     """With thousands parted; `auto`, which follows from the number of examples, as it is."""
     return number if isinstance(number, str) else f"{number:,.10g}"
 

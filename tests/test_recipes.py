@@ -153,7 +153,7 @@ def test_recipes_name_the_schema_that_the_command_prints() -> None:
     assert json.loads((folder / "schema.json").read_text()) == recipes.json_schema()
     for name in recipes.recipe_names():
         first = (folder / f"{name}.yaml").read_text().splitlines()[0]
-        assert first == "# yaml-language-server: $schema=../schema.json", name
+        assert first == f"# yaml-language-server: $schema={'../' * name.count('/')}schema.json", name
 
 
 WORDS = ["yes", "no", "on", "null", "~", "1e3", "1.0e3", "007", "0x10", "1_000", "12:30", "2024-01-01", "true", ".inf"]

@@ -61,11 +61,17 @@ def _published(rows: list[dict]) -> Iterator[str]:
     yield from _table("recipe", "network", "epochs", "batch", "top-1", "of", "source")
     for row in rows:
         about = recipes.about(recipes.find(row["name"]))
-        length = f"{row['epochs']:g}" if row["epochs"] else f"{row['steps']:,} steps"
+        length = recipe_table.counted(row["epochs"]) if row["epochs"] else f"{row['steps']:,} steps"
         repository = row["source"].partition(":")[0]
         of = about.published.of
         yield _line(
-            f"`{row['name']}`", row["network"], length, f"{row['batch_size']:,}", f"{row['top1']:g}", of, repository
+            f"`{row['name']}`",
+            row["network"],
+            length,
+            recipe_table.counted(row["batch_size"]),
+            f"{row['top1']:g}",
+            of,
+            repository,
         )
 
 
@@ -94,8 +100,8 @@ def _others(rows: list[dict]) -> Iterator[str]:
     yield "Their headers say what was measured.\n"
     yield from _table("recipe", "network", "length", "batch")
     for row in rows:
-        length = f"{row['epochs']:g} epochs" if row["epochs"] else f"{row['steps']:,} steps"
-        yield _line(f"`{row['name']}`", row["network"], length, f"{row['batch_size']:,}")
+        length = f"{recipe_table.counted(row['epochs'])} epochs" if row["epochs"] else f"{row['steps']:,} steps"
+        yield _line(f"`{row['name']}`", row["network"], length, recipe_table.counted(row["batch_size"]))
 
 
 def _table(*heads: str) -> Iterator[str]:
