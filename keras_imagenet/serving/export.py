@@ -18,7 +18,7 @@ from keras_imagenet.data.images.logits import logits_of
 from keras_imagenet.errors import DataError, KerasImagenetError, SettingsError
 from keras_imagenet.preset import Preset
 
-MAX_PIXELS = 178_956_970
+MAX_PIXELS = images.MAXIMUM_PIXELS
 """What a served image may have at most, where nothing else is said: as Pillow has it."""
 
 
