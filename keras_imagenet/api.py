@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_imagenet import cluster, recipes, run_folder, runtime
+from keras_imagenet import preset as presets
 from keras_imagenet.console import Console
 from keras_imagenet.data import sources
 from keras_imagenet.data.sources.places import source_at
@@ -22,7 +23,7 @@ from keras_imagenet.errors import (
     SettingsError,
     WorkerLost,
 )
-from keras_imagenet.models import assembly, registry
+from keras_imagenet.models import assembly, freezing, registry
 from keras_imagenet.preset import Preset
 from keras_imagenet.recipes import Overrides
 from keras_imagenet.run_folder import RunFolder
@@ -327,6 +328,24 @@ def benchmark(
         ],
     )
     return result
+
+
+def treatment(settings: Settings, *, debug: bool = False) -> tuple[list[dict[str, Any]], list[str]]:
+    """What decay and rates act on in a recipe's network, as plain values and as the lines of a table; it builds the network.
+
+    Kinds of weights that are treated alike share a row, the first one's path with them.
+    """
+    runtime.start(RuntimeSettings(), None, debug=debug)
+    from keras_imagenet.training import assembly as training
+    from keras_imagenet.training import optimizers
+
+    record = registry.catalogue().get(settings.model.name)
+    preset = presets.resolve(settings.data)
+    network = assembly.fresh(settings, preset.input_shape, record.classes if record else 1000)
+    freezing.freeze(network, settings.model.freeze)
+    size = settings.train.batch_size if isinstance(settings.train.batch_size, int) else 1
+    treated = optimizers.table(training.optimizer_of(settings, network, size), network.trainable_variables)
+    return [row._asdict() for row in treated], optimizers.lines(treated)
 
 
 def describe(

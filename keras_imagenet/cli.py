@@ -160,6 +160,12 @@ def recipes(parsed: argparse.Namespace, overrides: Overrides) -> None:
             raise SettingsError("--output: the rate is drawn over steps; --examples N says of how many examples")
         recipe_table.draw(parsed.name, parsed.examples, Path(parsed.output))
         lines.append(f"picture: {parsed.output}")
+    if parsed.weights:
+        from keras_imagenet import api
+        from keras_imagenet.recipes import load
+
+        content["weights"], table = api.treatment(load(parsed.name), debug=parsed.debug)
+        lines += ["what decay and rates act on:", *(f"  {line}" for line in table)]
     _console(parsed).result(content, lines)
 
 
@@ -325,6 +331,7 @@ def _recipe_command(command: Callable[..., argparse.ArgumentParser]) -> None:
         "name", nargs="?", metavar="NAME", help="a recipe, or a pattern such as 'imagenet/torchvision/*'"
     )
     child.add_argument("--examples", type=int, metavar="N", help="training examples that steps and rates are told for")
+    child.add_argument("--weights", action="store_true", help="build the network, and say what decay and rates act on")
     child.add_argument("--output", type=os.path.expanduser, metavar="FILE.png", help="draw the learning rate there")
 
 

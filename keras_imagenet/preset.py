@@ -98,17 +98,13 @@ def resolve(settings: DataSettings, origin: Preset | None = None) -> Preset:
             raise SettingsError(
                 f"data.{name} = {list(getattr(preset, name))}: must have one number a channel, and data.channels is {preset.channels}"
             )
-    _require_effect(settings, preset, origin or Preset())
+    _require_effect(settings, preset)
     return preset
 
 
-def _require_effect(settings: DataSettings, preset: Preset, origin: Preset) -> None:
+def _require_effect(settings: DataSettings, preset: Preset) -> None:
     """Raise SettingsError for a setting that does nothing beside the others."""
     useless = {
-        "evaluation_size": origin.evaluation_size is None and preset.evaluation_size == preset.size and "is data.size",
-        "evaluation_kernel": origin.evaluation_kernel is None
-        and preset.evaluation_kernel == preset.kernel
-        and "is data.kernel",
         "crop_fraction": preset.fit in ("pad", "squash") and f"does nothing with data.fit {preset.fit}",
         "antialias": {preset.kernel, preset.evaluation.kernel} == {"area"} and "does nothing with data.kernel area",
     }

@@ -65,3 +65,13 @@ def test_about_is_no_setting_and_is_checked(command, tmp_path) -> None:
     refused = command("fit", "--config", recipe, "--dry_run")
     assert refused.returncode == 2
     assert f"{recipe}: about.published.top1: field required" in refused.stderr
+
+
+def test_a_recipe_says_what_its_decay_acts_on(command) -> None:
+    """torchvision's second ResNet-50 spares norms and decays the head's bias."""
+    done = command("recipes", "imagenet/torchvision/resnet50-v2", "--weights", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["weights"]
+    decays = {row["kind"]: row["decay"] for row in rows}
+    assert decays == {"kernels": 2e-5, "norms": 0, "biases": 2e-5}
+    assert sum(row["values"] for row in rows) == 25_557_032

@@ -56,11 +56,23 @@ def build(
 
     Raises SettingsError where options, input or weights do not fit the architecture.
     """
-    options = _for_classes(_options(settings, origin), len(classes))
-    network = registry.build(settings.model.name, input_shape=preset.input_shape, classes=len(classes), **options)
+    network = fresh(settings, preset.input_shape, len(classes), origin)
     fitted = origin.give(network) if origin else None
     freezing.freeze(network, settings.model.freeze)
     return network, fitted
+
+
+def fresh(
+    settings: Settings, input_shape: tuple[int, int, int], classes: int, origin: Origin | None = None
+) -> "keras.Model":
+    """The network before it has weights; of an origin it has the options that its weights were trained with.
+
+    With head_bias log_classes each sigmoid answers 1 / classes at first, about (arXiv:1708.02002 section 3.3).
+    """
+    options = _options(settings, origin)
+    if options.get("head_bias") == "log_classes":
+        options["head_bias"] = -math.log(classes)
+    return registry.build(settings.model.name, input_shape=input_shape, classes=classes, **options)
 
 
 def at_evaluation_size(
@@ -82,12 +94,7 @@ def at_size(
 
     Raises SettingsError where its variables depend on the size of its images.
     """
-    other = registry.build(
-        settings.model.name,
-        input_shape=preset.input_shape,
-        classes=network.output_shape[-1],
-        **_for_classes(_options(settings, origin), network.output_shape[-1]),
-    )
+    other = fresh(settings, preset.input_shape, network.output_shape[-1], origin)
     for one, another in zip(network.variables, other.variables, strict=True):
         if one.shape != another.shape:
             raise SettingsError(
@@ -104,11 +111,3 @@ def _options(settings: Settings, origin: Origin | None) -> dict[str, Any]:
     for name, value in (origin.options if origin else {}).items():
         options[name] = {**value, **options.get(name, {})} if isinstance(value, dict) else options.get(name, value)
     return options
-
-
-def _for_classes(options: dict[str, Any], classes: int) -> dict[str, Any]:
-    """Options in which head_bias is a number: with log_classes each sigmoid answers 1 / classes at first, about.
-
-    Source: arXiv:1708.02002 section 3.3.
-    """
-    return options | ({"head_bias": -math.log(classes)} if options.get("head_bias") == "log_classes" else {})

@@ -98,7 +98,7 @@ def assemble(
         resized = resizing.networks_by_size(network, settings, stretches, origin)
     probed = _probe(settings, preset, training, strategy, network, evaluated, begin) if begin else {}
     with strategy.scope():
-        optimizer = _optimizer(settings, network, course.batches.size)
+        optimizer = optimizer_of(settings, network, course.batches.size)
         average = _average(settings, course)
         state = states.start(network, optimizer, settings.runtime.precision, average)
     state.unreadable.update(probed)
@@ -133,6 +133,14 @@ def assemble(
         compiled=compiled,
         started_from="from its checkpoint" if kept else _started_from(origin, fitted),
     )
+
+
+def optimizer_of(settings: Settings, network: keras.Model, batch_size: int) -> optimizers.Optimizer:
+    """The optimizer, and what decay and rates act on in this network. Raises SettingsError for a pattern that fits nothing."""
+    factor = settings.optimizer.depth_factor
+    factors = freezing.depth_factors(network, factor) if factor < 1 else None
+    peak = schedules.scaled(settings.optimizer.learning_rate, batch_size, settings.schedule.reference_batch)
+    return optimizers.build(settings.optimizer, network.trainable_variables, factors, peak)
 
 
 def open_data(run: Run, console: Console) -> tuple[Stream, Stream | None]:
@@ -209,13 +217,6 @@ def _forward(network: keras.Model, settings: Settings) -> steps.Forward:
     if settings.train.gradient_checkpointing:
         return recomputation.checkpointed(network)
     return partial(network.stateless_call, training=True)
-
-
-def _optimizer(settings: Settings, network: keras.Model, batch_size: int) -> optimizers.Optimizer:
-    factor = settings.optimizer.depth_factor
-    factors = freezing.depth_factors(network, factor) if factor < 1 else None
-    peak = schedules.scaled(settings.optimizer.learning_rate, batch_size, settings.schedule.reference_batch)
-    return optimizers.build(settings.optimizer, network.trainable_variables, factors, peak)
 
 
 def _average(settings: Settings, course: Course) -> averages.Average | None:

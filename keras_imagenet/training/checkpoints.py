@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +15,7 @@ import numpy as np
 from keras_imagenet import files
 from keras_imagenet.errors import DataError
 from keras_imagenet.training import guards
-from keras_imagenet.training.state import State, best_of, first_copy
+from keras_imagenet.training.state import BEST_OF, State, best_of, first_copy
 
 COUNTED = ("step", "rows", "seconds", "epoch_seconds", "compiling_seconds", "compiling_examples", "over", "unreadable")
 """Fields of the state beside its tensors; all are plain numbers, texts, lists and mappings."""
@@ -69,22 +69,23 @@ def restore(path: Path | BinaryIO, state: State) -> str:
     return counted["fingerprint"]
 
 
-def give(path: Path, network: keras.Model) -> tuple[int, int | None]:
+def give(path: Path, network: keras.Model, keep: str = "last") -> tuple[int, int | None]:
     """Give a network the best weights that a checkpoint holds, or else its last; the step they are from, and the best's epoch.
 
-    Raises DataError as `restore` does.
+    keep: as train.keep; the average's, where it asks for them. Raises DataError as `restore` does.
     """
     with _opened(path) as arrays:
         counted = _counted(arrays)
         part = "best" if counted["best"] else "network"
         for index, variable in enumerate(network.variables):
-            name = f"{part}/{index}"
+            averaged = keep == "average" and f"average/{index}" in arrays
+            name = f"average/{index}" if averaged else f"{part}/{index}"
             if name not in arrays or arrays[name].shape != tuple(variable.shape):
                 raise DataError(f"{path}: does not fit this network: {name} is missing or of another shape")
             variable.assign(arrays[name])
     if not counted["best"]:
         return counted["step"], None
-    best = best_of(counted["rows"])
+    best = best_of(counted["rows"], BEST_OF[keep])
     return best["step"], best["epoch"]
 
 
@@ -92,7 +93,8 @@ def give(path: Path, network: keras.Model) -> tuple[int, int | None]:
 def _opened(path: Path | BinaryIO) -> Iterator[Any]:
     """A checkpoint's arrays; whatever is wrong with the file is a DataError."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # np.load leaves a file open that it opened itself and found damaged.
+        with path.open("rb") if isinstance(path, Path) else nullcontext(path) as file, np.load(file) as arrays:
             if "counted" not in arrays:
                 raise DataError(
                     f"{path}: was written by another version of keras-imagenet; give another runtime.run_folder to train anew"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from keras_imagenet.console import columns
 from keras_imagenet.settings.optimizer import MuonSettings, OptimizerSettings
 from keras_imagenet.training import clipping, kinds, rules
 from keras_imagenet.training.rules import Rule, Slots
@@ -147,8 +148,8 @@ def table(optimizer: Optimizer, variables: Sequence[keras.Variable]) -> list[Tre
 
 def lines(treated: Sequence[Treated]) -> list[str]:
     """A table for people: a line of names, and a line a row."""
-    cells = [("weights", "of", "values", "rule", "decay", "rate", "the first")]
-    cells += [
+    header = ("weights", "of", "values", "rule", "decay", "rate", "the first")
+    cells = [
         (
             row.kind,
             f"{row.weights:,}",
@@ -160,5 +161,4 @@ def lines(treated: Sequence[Treated]) -> list[str]:
         )
         for row in treated
     ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return columns(header, cells, right=(1, 2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from keras_imagenet.models import registry
+from keras_imagenet.models import assembly
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.training import checkpoints
 
@@ -15,12 +15,8 @@ def network(folder: RunFolder) -> tuple[keras.Model, str]:
     Raises DataError where the checkpoint is damaged or does not fit.
     """
     settings, path = folder.settings, checkpoints.latest(folder.checkpoints)
-    built = registry.build(
-        settings.model.name,
-        input_shape=folder.preset.evaluation.input_shape,
-        classes=len(folder.classes.identifiers),
-        **settings.model.options,
-    )
-    step, best = checkpoints.give(path, built)
-    which = f"the best so far, of epoch {best}," if best else "its last"
+    built = assembly.fresh(settings, folder.preset.evaluation.input_shape, len(folder.classes.identifiers))
+    step, best = checkpoints.give(path, built, settings.train.keep)
+    last = "the average of its" if settings.train.keep == "average" else "its last"
+    which = f"the best so far, of epoch {best}," if best else last
     return built, f"{folder.path}: not finished; these are {which} weights, from step {step:,}"

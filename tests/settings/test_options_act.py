@@ -70,9 +70,6 @@ def test_what_would_do_nothing_is_refused(flags, message):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"evaluation_size": "224"}, "data.evaluation_size = 224: is data.size; leave it out"),
-        ({"size": "[9, 8]", "evaluation_size": "[9, 8]"}, "data.evaluation_size = (9, 8): is data.size"),
-        ({"kernel": "bicubic", "evaluation_kernel": "bicubic"}, "data.evaluation_kernel = bicubic: is data.kernel"),
         (
             {"fit": "pad", "crop_fraction": "0.9"},
             "data.crop_fraction = 0.9: does nothing with data.fit pad; leave it out",
@@ -85,6 +82,12 @@ def test_a_preset_field_that_does_nothing_beside_the_others_is_refused(flags, me
     with pytest.raises(SettingsError) as caught:
         presets.resolve(settings)
     assert message in str(caught.value)
+
+
+def test_a_size_of_training_that_is_evaluation_s_is_no_mistake():
+    """`--data.size 224` over a recipe that trains at 160 and evaluates at 224."""
+    settings = recipes.load(None, [("data.size", "224"), ("data.evaluation_size", "224")]).data
+    assert presets.resolve(settings).evaluation.size == (224, 224)
 
 
 def test_a_preset_field_that_takes_the_weights_own_back_acts():

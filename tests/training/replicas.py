@@ -25,14 +25,19 @@ import tensorflow as tf  # noqa: E402
 
 from keras_imagenet.preset import Preset  # noqa: E402
 from keras_imagenet.settings import TrainSettings  # noqa: E402
-from keras_imagenet.settings.optimizer import AdamSettings, SGDSettings  # noqa: E402
+from keras_imagenet.settings.optimizer import AdamSettings, LAMBSettings, RMSpropSettings, SGDSettings  # noqa: E402
 from keras_imagenet.training import clipping, fused_norm, objectives, optimizers, recomputation, step  # noqa: E402
 from keras_imagenet.training import state as states  # noqa: E402
 
 BATCH, SIZE, CLASSES, STEPS = 64, 8, 5, 50
 SGD = SGDSettings(weight_decay=1e-3, nesterov=True)
 ADAMW = AdamSettings(name="adamw", weight_decay=0.1)
-RULES = {"sgd": SGD, "adamw": ADAMW}
+RULES = {
+    "sgd": SGD,
+    "adamw": ADAMW,
+    "lamb": LAMBSettings(name="lamb", learning_rate=0.01, weight_decay=0.02),
+    "rmsprop": RMSpropSettings(name="rmsprop", learning_rate=0.01, momentum=0.9, weight_decay=1e-4),
+}
 RUNS = {
     f"{rule}, norm {norm}": {"settings": RULES[rule], "norm": norm}
     for rule in RULES
