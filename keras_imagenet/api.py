@@ -1,10 +1,8 @@
 """The entry functions: what the commands do, and the Python API. TensorFlow starts inside them, as the settings say."""
 
 import os
-import signal
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +15,7 @@ from keras_imagenet.data import sources
 from keras_imagenet.data.sources.places import source_at
 from keras_imagenet.errors import (
     DataError,
-    DataUnavailable,
-    Interrupted,
-    KerasImagenetError,
     SettingsError,
-    WorkerLost,
 )
 from keras_imagenet.models import assembly, freezing, registry
 from keras_imagenet.preset import Preset
@@ -32,6 +26,7 @@ from keras_imagenet.settings import RuntimeSettings, Settings
 from keras_imagenet.settings.prepare import PrepareSettings
 from keras_imagenet.settings.sizing import sized
 from keras_imagenet.training import guards
+from keras_imagenet.ways_out import said_how_to_go_on
 
 if TYPE_CHECKING:
     import keras
@@ -71,7 +66,7 @@ def fit(
     writes = team is None or team.index == 0
     with (
         run_folder.created(settings, recipe, writes=writes) as folder,
-        _said_how_to_go_on(folder, team),
+        said_how_to_go_on(folder, team),
         guards.raising(),
     ):
         console = replace(console, log_file=folder.log_file if writes else None)
@@ -111,38 +106,6 @@ def settings_to_look_at(what: str | None, overrides: Overrides = ()) -> Settings
     if what is None or what in recipes.recipe_names() or recipes.is_recipe(Path(what)):
         return recipes.load(what or recipes.DEFAULT_RECIPE, overrides)
     return settings_for(what, recipes.PHOTOS_RECIPE, overrides)
-
-
-@contextmanager
-def _said_how_to_go_on(folder: RunFolder, team: cluster.Cluster | None) -> Iterator[None]:
-    """What ends a run early names the command that goes on, which every worker of a team needs."""
-    resume = folder.resume_command
-    if team is not None:
-        # A worker that does not write need not have the folder, nor the settings in it.
-        resume = (
-            f"{resume}{team.flags}, and likewise on the other workers" if team.index == 0 else "the same command on all"
-        )
-    go_on = f"To go on from the last checkpoint: {resume}"
-    try:
-        yield
-    except (Interrupted, KeyboardInterrupt) as error:
-        number = error.exit_code - 128 if isinstance(error, Interrupted) else signal.SIGINT
-        if not folder.settings_file.exists() and not (team and team.index):  # whose folder need not be here
-            raise Interrupted("interrupted before the run began", number) from error
-        said = f"{error}. To go on: {resume}" if isinstance(error, Interrupted) else f"interrupted. {go_on}"
-        raise Interrupted(said, number) from error
-    except DataUnavailable as error:
-        raise DataUnavailable(f"{error}; the state is saved. To go on: {resume}") from error
-    except WorkerLost as error:
-        raise WorkerLost(f"{error}. {go_on}") from error
-    except BrokenPipeError as error:
-        raise KerasImagenetError(f"whoever read the output has closed it, so the run has stopped. {go_on}") from error
-    except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
-        # Python names the file that an error is about; one of the run's is never read while training.
-        inside = error.filename is None or Path(os.fsdecode(error.filename)).is_relative_to(folder.path)
-        what = f"{folder.path}: cannot be written" if inside else f"{os.fsdecode(error.filename)}: cannot be opened"
-        raise KerasImagenetError(f"{what}: {reason}; what was written before is whole. {go_on}") from error
 
 
 def dry_run(settings: Settings, *, console: Console | None = None, debug: bool = False) -> dict[str, Any]:

@@ -26,6 +26,7 @@ LIGHT = dict.fromkeys(GROUND, GROUND) | {
     "recipes": (*GROUND, "settings"),
     "arguments": (*GROUND, "settings", "recipes"),
     "run_folder": (*GROUND, "settings", "recipes"),
+    "ways_out": (*GROUND, "settings", "recipes", "cluster", "run_folder"),
     "run_table": (*GROUND, "settings", "recipes", "run_folder"),
     "recipe_table": (
         *GROUND,
@@ -49,7 +50,7 @@ ROOMS = {
     "report": (*THIRD, "evaluation"),
     "serving": (*THIRD, "evaluation", "report"),
     "training": (*THIRD, "evaluation", "report"),
-    "api": (*THIRD, "run_table", "evaluation", "report", "serving", "training"),
+    "api": (*THIRD, "run_table", "ways_out", "evaluation", "report", "serving", "training"),
     "cli": (
         *THIRD,
         "",
