@@ -23,8 +23,8 @@ PHOTOS_RECIPE = "photos/transfer"
 """What photos are trained with where no recipe is named."""
 MAXIMUM_BYTES = 2**20  # room for a factor of each of tens of thousands of classes
 MAXIMUM_VALUES = 1_000_000
-PUBLISHED = re.compile(r"keras$|\w+:")
-"""Of model.weights, what is no file: keras, timm:NAME, torchvision:NAME."""
+PUBLISHED = re.compile(r"(keras|published)$|\w+:")
+"""Of weights, what is no file: published, keras, timm:NAME, torchvision:NAME."""
 # Settings of which one holds: to give one is to take back what a lower layer says of the other.
 ALTERNATIVES = {"epochs": "steps", "steps": "epochs", "validation_fraction": "folds", "folds": "validation_fraction"}
 

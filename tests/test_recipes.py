@@ -134,6 +134,12 @@ def test_resolved_settings_are_a_recipe_again(tmp_path: Path) -> None:
     assert recipes.differing(settings, recipes.load(str(tmp_path / "again.yaml"))) == []
 
 
+def test_words_for_published_weights_are_no_files_in_what_a_run_writes_down() -> None:
+    for word in ("published", "keras", "timm:resnet50", "torchvision:resnet50"):
+        settings = recipes.anywhere(recipes.load(None, [("model.weights", word)]))
+        assert str(settings.model.weights) == word
+
+
 def test_differing_names_keys_and_leaves_out_what_changes_no_result() -> None:
     one = recipes.load(None, [("runtime.threads", "1")])
     other = recipes.load(None, [("runtime.threads", "2"), ("train.batch_size", "8"), ("runtime.seed", "3")])

@@ -12,6 +12,7 @@ from keras_imagenet.settings.optimizer import OptimizerSettings, SGDSettings
 from keras_imagenet.settings.phases import Phase, augments
 from keras_imagenet.settings.runtime import RuntimeSettings
 from keras_imagenet.settings.schedule import CosineSchedule, ScheduleSettings
+from keras_imagenet.settings.teacher import TeacherSettings
 from keras_imagenet.settings.training import TrainSettings
 
 
@@ -30,6 +31,8 @@ class Settings(Group):
     """The learning rate over the run."""
     loss: LossSettings = CrossEntropySettings()
     """The loss."""
+    teacher: TeacherSettings | None = None
+    """Another network that this one learns from, too; none if not given."""
     average: AverageSettings | None = None
     """The average of the weights; none if not given."""
     train: TrainSettings = TrainSettings()
@@ -77,6 +80,26 @@ class Settings(Group):
             raise ValueError(
                 f"augment.augmix.consistency compares answers by softmax, loss.name {self.loss.name} goes by sigmoids; "
                 "leave consistency out, or take loss.name cross_entropy"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_taught(self):
+        """Answers are compared by softmax; a head of the teacher's own is one of two that see each image once."""
+        if self.teacher is None:
+            return self
+        if self.loss.name != "cross_entropy":
+            raise ValueError(
+                f"teacher compares answers by softmax, loss.name {self.loss.name} goes by sigmoids; "
+                "leave one of them out, or take loss.name cross_entropy"
+            )
+        if self.teacher.token and self.augment.augmix is not None and self.augment.augmix.consistency:
+            raise ValueError(
+                "teacher.token does not go together with augment.augmix.consistency; leave one of them out"
+            )
+        if self.teacher.token and self.train.gradient_checkpointing:
+            raise ValueError(
+                "teacher.token does not go together with train.gradient_checkpointing; leave one of them out"
             )
         return self
 

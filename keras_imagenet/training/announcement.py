@@ -47,6 +47,7 @@ def announcement(run: Run) -> list[str]:
         *_beyond(run),
         f"weight decay: {settings.optimizer.weight_decay:g} on {sum(decay > 0 for decay in run.optimizer.decays)} "
         f"of {len(variables)} weights{_sparing(run)}",
+        *_teacher(run),
         *_average(run),
         f"runtime: {settings.runtime.precision} on {device_names}, {runtime.threads(settings.runtime)} reading threads, "
         f"seed {settings.runtime.seed}; {run.compiled.why}; {pipeline.describe_exactness(settings.augment)}{recomputed}",
@@ -99,6 +100,20 @@ def _sparing(run: Run) -> str:
     return spared + (
         f"; rates differ by factors of {min(factors):.3g} to {max(factors):.3g}" if len(factors) > 1 else ""
     )
+
+
+def _teacher(run: Run) -> list[str]:
+    """A line on who teaches, where somebody does."""
+    if (teacher := run.objective.teacher) is None:
+        return []
+    settings, (height, width) = run.settings.teacher, teacher.size
+    how = f"soft at temperature {settings.temperature:g}" if settings.name == "soft" else "hard"
+    resized = "" if {stretch.preset.size for stretch in run.stretches} == {teacher.size} else ", resized on the device"
+    head = ", by the distillation token's head alone" if teacher.token else ""
+    return [
+        f"teacher: {teacher.whence}, sees the same images at {height} x {width}{resized}; {how}, weighs {teacher.weight:g} and the "
+        f"labels {1 - teacher.weight:g}{head}; it is needed again to go on, and not to use what is trained"
+    ]
 
 
 def _average(run: Run) -> list[str]:

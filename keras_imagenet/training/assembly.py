@@ -31,6 +31,7 @@ from keras_imagenet.training import (
     recomputation,
     resizing,
     schedules,
+    teachers,
     workers,
 )
 from keras_imagenet.training import state as states
@@ -96,6 +97,7 @@ def assemble(
         network, fitted = networks.build(settings, preset, origin, training.classes)
         evaluated = networks.at_evaluation_size(network, settings, preset, origin)
         resized = resizing.networks_by_size(network, settings, stretches, origin)
+    objective = replace(objective, teacher=teachers.build(settings.teacher, training, preset, strategy))
     probed = _probe(settings, preset, training, strategy, network, evaluated, begin) if begin else {}
     with strategy.scope():
         optimizer = optimizer_of(settings, network, course.batches.size)
@@ -214,6 +216,8 @@ def _objective(settings: Settings, preset: Preset, training: Source) -> objectiv
 
 def _forward(network: keras.Model, settings: Settings) -> steps.Forward:
     """The training pass of a network."""
+    if settings.teacher is not None and settings.teacher.token:
+        return teachers.two_headed(network)
     if settings.train.gradient_checkpointing:
         return recomputation.checkpointed(network)
     return partial(network.stateless_call, training=True)

@@ -13,13 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet.data.balance import counts_of
-from keras_imagenet.data.images.normalise import normalise
+from keras_imagenet.data.images.normalise import denormalise, normalise
 from keras_imagenet.data.sources import Source
 from keras_imagenet.errors import SettingsError, nearest
 from keras_imagenet.evaluation import correct
 from keras_imagenet.labels import spelt
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings.loss import LossSettings
+from keras_imagenet.training.teachers import Teacher
 
 EFFECTIVE_BETA = 0.999
 
@@ -48,6 +49,7 @@ class Objective:
 
     loss: a number an example. mix: acts on normalised images and targets. consistency: the weight of the Jensen-Shannon
     divergence between the answers to an image and to two more views of it; 0 for none. class_weights: float32 [classes].
+    teacher: whose answers are learned from, too.
     """
 
     preset: Preset
@@ -57,10 +59,12 @@ class Objective:
     class_weights: np.ndarray | None = None
     mix: Mix | None = None
     consistency: float = 0.0
+    teacher: Teacher | None = None
 
-    def inputs(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-        """Normalised images float32 [rows, height, width, channels] and targets float32 [rows, classes].
+    def inputs(self, batch: Batch, taught: Sequence[tf.Tensor] = ()) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+        """Normalised images float32 [rows, height, width, channels], targets float32 [rows, classes], the teacher's logits if any.
 
+        taught: the values of the teacher's variables.
         batch: images of pixels 0-255, labels int [rows], what `mix` wants, and for consistency views [rows, 2, ...]; then
         images are three times as many: all, one more of each, and another, in one batch for the batch norms.
         """
@@ -68,19 +72,29 @@ class Objective:
         images = normalise(batch["images"], self.preset)
         if self.mix is not None:
             images, targets = self.mix(images, targets, batch)
+        answers = self.teacher and self.teacher.answers(taught, denormalise(images, self.preset))
         if self.consistency:
             views = normalise(batch["views"], self.preset)
             images = tf.concat((images, *tf.unstack(views, axis=1)), axis=0)
-        return images, targets
+        return images, targets, answers
 
-    def sums(self, batch: Batch, targets: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def sums(
+        self, batch: Batch, targets: tf.Tensor, logits: tf.Tensor, answers: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Sums over rows that count of loss, top-1, top-5 and examples, [4]; and the first of them, which is minimised.
 
-        batch: labels int [rows], weights float [rows], which rows count 0 to 1 times in the loss.
+        batch: labels int [rows], weights float [rows], which rows count 0 to 1 times in the loss. logits:
+        [rows, classes], or below each other those of three views, or of the class's and the distillation token's heads.
+        answers: the teacher's.
         """
-        logits, *others = tf.split(logits, 3 if self.consistency else 1)
+        logits, *others = tf.split(logits, self._answers_an_image)
         weights = tf.cast(batch["weights"], logits.dtype)
         losses = self.loss(tf.cast(targets, logits.dtype), logits, self.class_weights)
+        if self.teacher is not None:
+            learning = others[0] if self.teacher.token else logits
+            told = self.teacher.loss(tf.cast(answers, logits.dtype), learning)
+            losses = (1 - self.teacher.weight) * losses + self.teacher.weight * told
+            logits = (logits + learning) / 2  # what the network answers, of two heads or of one
         if self.consistency:
             losses += self.consistency * jensen_shannon((logits, *others))
         # A row that does not count may hold anything; 0 times an infinity would not be 0.
@@ -88,6 +102,10 @@ class Objective:
         counts = tf.cast(weights > 0, logits.dtype)
         right = [tf.reduce_sum(tf.cast(correct(batch["labels"], logits, k), logits.dtype) * counts) for k in (1, 5)]
         return tf.stack([loss, *right, tf.reduce_sum(counts)]), loss
+
+    @property
+    def _answers_an_image(self) -> int:
+        return 3 if self.consistency else 2 if self.teacher is not None and self.teacher.token else 1
 
 
 def smooth(labels: tf.Tensor, classes: int, label_smoothing: float) -> tf.Tensor:

@@ -76,13 +76,13 @@ def build(
     forward = forward or (lambda weights, rest, images: network.stateless_call(weights, rest, images, training=True))
     moving: list[int] = []  # places in the rest that a pass changes; known once it is traced
 
-    def forward_backward(batch: Batch, weights: Tensors, rest: Tensors, scale: tf.Tensor):
+    def forward_backward(batch: Batch, weights: Tensors, rest: Tensors, taught: Tensors, scale: tf.Tensor):
         """Sums of a micro-batch, gradients of its share in the mean loss times scale, and what changed of the rest."""
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            images, targets = objective.inputs(batch)
+            images, targets, answers = objective.inputs(batch, taught)
             logits, after = forward(weights, rest, images)
-            sums, loss = objective.sums(batch, targets, logits)
+            sums, loss = objective.sums(batch, targets, logits, answers)
             share = loss * (tf.cast(scale, loss.dtype) / plan.batch_size)
         moving[:] = [index for index, (new, old) in enumerate(zip(after, rest, strict=True)) if new is not old]
         gradients = tape.gradient(share, weights, unconnected_gradients="zero")
@@ -96,14 +96,16 @@ def build(
     renew = tf.function(update, jit_compile=True) if plan.xla else update
 
     def replica(batch: Batch, rate: tf.Tensor, step: tf.Tensor, wishes: tf.Tensor) -> tf.Tensor:
-        weights, rest = ([tf.convert_to_tensor(v.value) for v in group] for group in (state.weights, state.rest))
+        held = (state.weights, state.rest, objective.teacher.variables if objective.teacher else ())
+        weights, rest, taught = ([tf.convert_to_tensor(v.value) for v in group] for group in held)
         scale = tf.constant(1.0) if state.scaling is None else state.scaling[0]
         offset = tf.cast([REPLICA_STRIDE, 0], tf.int64) * _replica_id()
         for place in state.seeds:
             rest[place] += offset
         sums, gradients = 0.0, None
         for micro in range(plan.accumulate):
-            part, own, changed = compute(_rows_of(batch, micro, plan.accumulate, gradients), weights, rest, scale)
+            rows = _rows_of(batch, micro, plan.accumulate, gradients)
+            part, own, changed = compute(rows, weights, rest, taught, scale)
             sums += part
             gradients = own if gradients is None else [one + other for one, other in zip(gradients, own, strict=True)]
             for place, value in zip(moving, changed, strict=True):

@@ -57,6 +57,22 @@ STEP = ("schedule.name", "step")
         ({"schedule.name": "plateau"}, "schedule.patience = 10: never lowers the rate of a run of 10 epochs"),
         ({"schedule.name": "step", "schedule.every": "30"}, "schedule.every = 30: never lowers the rate of a run of 10"),
         ({"loss.class_weights": "{}"}, "class_weights names no class; give {class: factor}, balanced or effective"),
+        ({"teacher.name": "hard"}, "teacher: give one of source, a folder, and network, a name"),
+        ({"teacher": "{name: soft, source: a, network: resnet50}"}, "teacher: give one of source, a folder, and network"),
+        ({"teacher": "{name: soft, source: a, weights: keras}"}, "teacher: weights belongs to network and does nothing beside"),
+        ({"teacher": "{name: hard, source: a, temperature: 2}"}, "teacher.temperature: unknown setting for this teacher.name"),
+        (
+            {"teacher": "{name: hard, source: a}", "loss.name": "focal"},
+            "teacher compares answers by softmax, loss.name focal goes by sigmoids",
+        ),
+        (
+            {"teacher": "{name: hard, source: a, token: true}", "augment.augmix": "{consistency: 12}"},
+            "teacher.token does not go together with augment.augmix.consistency",
+        ),
+        (
+            {"teacher": "{name: hard, source: a, token: true}", "train.gradient_checkpointing": "true"},
+            "teacher.token does not go together with train.gradient_checkpointing",
+        ),
         ({"model.freeze": "['*']"}, "model.freeze: * freezes every layer, and nothing is left to learn"),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 from keras_imagenet import runtime
 from keras_imagenet.cluster import Cluster
@@ -26,7 +27,7 @@ import tensorflow as tf  # noqa: E402
 from keras_imagenet.preset import Preset  # noqa: E402
 from keras_imagenet.settings import TrainSettings  # noqa: E402
 from keras_imagenet.settings.optimizer import AdamSettings, LAMBSettings, RMSpropSettings, SGDSettings  # noqa: E402
-from keras_imagenet.training import clipping, fused_norm, objectives, optimizers, recomputation, step  # noqa: E402
+from keras_imagenet.training import clipping, fused_norm, objectives, optimizers, recomputation, step, teachers  # noqa: E402
 from keras_imagenet.training import state as states  # noqa: E402
 
 BATCH, SIZE, CLASSES, STEPS = 64, 8, 5, 50
@@ -61,6 +62,12 @@ def network(norm: str, dropout: float) -> keras.Model:
     x = keras.layers.Conv2D(16, 3, strides=2, activation="relu")(x)
     x = keras.layers.Dropout(dropout)(x) if dropout else x
     return keras.Model(images, keras.layers.Dense(CLASSES)(keras.layers.GlobalAveragePooling2D()(x)))
+
+
+def taught_by(network: keras.Model) -> teachers.Teacher:
+    """A teacher with weights and statistics of its own."""
+    answer, variables = teachers.answering(network, Preset(size=(SIZE, SIZE)))
+    return teachers.Teacher("another", (SIZE, SIZE), answer, variables, partial(teachers.soft, temperature=0.5), 0.5)
 
 
 def batches(strategy: tf.distribute.Strategy) -> Iterator:
@@ -104,6 +111,7 @@ def trained(
     dtype: str = "float64",
     recompute: bool = False,
     scaling: bool = False,
+    taught: bool = False,
 ) -> tuple[list[np.ndarray], list[float], bool]:
     """The network's variables at the end, the sums, and whether replicas held equal variables after every step."""
     strategy = MIRRORED if replicas > 1 else tf.distribute.OneDeviceStrategy("CPU:0")
@@ -113,11 +121,12 @@ def trained(
         net = network(norm, dropout)
         optimizer = optimizers.build(settings, net.trainable_variables)
         state = states.start(net, optimizer, "mixed_float16" if scaling else "float32")
+        teacher = taught_by(network("plain", 0.5)) if taught else None
     fused_norm.fuse(net)
     forward = recomputation.checkpointed(net) if recompute else None
     clip = clipping.build(TrainSettings(clip_norm=0.3), net.trainable_variables)
     plan = step.Plan(BATCH, accumulate, clip, xla=xla)
-    objective = objectives.Objective(Preset(size=(SIZE, SIZE)), CLASSES, label_smoothing=0.1)
+    objective = objectives.Objective(Preset(size=(SIZE, SIZE)), CLASSES, label_smoothing=0.1, teacher=teacher)
     one_step = step.build(state, objective, optimizer, strategy, plan, forward)
     stream, equal = batches(strategy), True
     for number in range(STEPS):
@@ -156,6 +165,9 @@ def main() -> None:
     dropped = trained(2, norm="plain", dropout=0.5)
     found["equal copies, dropout"], found["seeds"] = dropped[2], [v.tolist() for v in dropped[0] if v.dtype.kind == "i"]
     found["recomputed, dropout"] = apart(dropped[0], trained(2, norm="plain", dropout=0.5, recompute=True)[0])
+    taught = trained(1, taught=True)
+    found["a teacher acts"] = apart(alone["none"][0], taught[0])
+    found["taught on two"] = apart(taught[0], trained(2, taught=True, accumulate=4)[0])
     found["loss scale"] = apart(alone["none"][0], trained(2, scaling=True)[0])
     single = {
         (replicas, xla): trained(replicas, norm="plain", xla=xla, dtype="float32")[0]
@@ -164,6 +176,7 @@ def main() -> None:
     }
     for replicas in (1, 2):
         found[f"XLA on {replicas}"] = apart(single[replicas, False], single[replicas, True])
+    found["taught, XLA on 2"] = apart(*(trained(2, taught=True, xla=xla, dtype="float32")[0] for xla in (False, True)))
     print(json.dumps(found))
 
 

@@ -94,6 +94,13 @@ def test_xla_computes_the_same(found: dict) -> None:
     """In float32; on two logical CPUs Keras' compiled step fails, since it holds the variables of both."""
     assert found["XLA on 1"] <= 1e-5
     assert found["XLA on 2"] <= 1e-5
+    assert found["taught, XLA on 2"] <= 1e-5
+
+
+def test_a_teacher_teaches_the_same_on_two_replicas_and_in_parts(found: dict) -> None:
+    """Each replica reads its own copy of the teacher."""
+    assert found["taught on two"] <= 1e-10
+    assert found["a teacher acts"] > 1e-3
 
 
 @pytest.mark.parametrize("name", golden.RUNS)

@@ -15,3 +15,8 @@ def normalise(images: tf.Tensor, preset: Preset) -> tf.Tensor:
     pixels = tf.reshape(tf.cast(images, tf.float32), rows)
     normalised = pixels * tf.tile(scale, [width]) + tf.tile(shift, [width])
     return tf.ensure_shape(tf.reshape(normalised, tf.shape(images)), images.shape)
+
+
+def denormalise(images: tf.Tensor, preset: Preset) -> tf.Tensor:
+    """Pixels on the scale 0-255, float32, of which `normalise` makes these images [..., channels]."""
+    return images * [255 * s for s in preset.std] + [255 * m for m in preset.mean]
