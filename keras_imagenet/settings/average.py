@@ -70,6 +70,17 @@ class SWAAverage(Group):
     """Whether batch norm's moving statistics are averaged, too; else the average has those of the weights."""
 
 
+class BestAverage(Group):
+    """The mean of the weights at the ends of the epochs with the best validation top-1 so far, the earliest of equals."""
+
+    name: Literal["best"]
+    count: Annotated[int, Field(gt=1, le=100)] = 5
+    """How many epochs, of which each checkpoint holds a copy."""
+    statistics: bool = True
+    """Whether batch norm's moving statistics are averaged, too; else the average has those of the weights."""
+
+
 AverageSettings = Annotated[
-    ConstantAverage | TensorFlowAverage | TimmAverage | TorchvisionAverage | SWAAverage, Field(discriminator="name")
+    ConstantAverage | TensorFlowAverage | TimmAverage | TorchvisionAverage | SWAAverage | BestAverage,
+    Field(discriminator="name"),
 ]

@@ -26,9 +26,9 @@ Decay = Callable[[tf.Tensor], tf.Tensor]
 
 @dataclass(frozen=True)
 class Average:
-    """decay: by the step. statistics: whether batch norm's moving statistics have twins, too."""
+    """decay: by the step; None where epochs' ends alone move it. statistics: whether batch norm's moving statistics have twins, too."""
 
-    decay: Decay
+    decay: Decay | None
     statistics: bool
 
 
@@ -45,6 +45,8 @@ def build(settings: AverageSettings, course: Course, warmup_epochs: float) -> Av
             decay = torchvision(settings, course, warmup_epochs)
         case "swa":
             decay = swa(settings, course)
+        case "best":
+            decay = None
     return Average(decay, settings.statistics)
 
 

@@ -31,8 +31,11 @@ def save(folder: Path, state: State, fingerprint: str, kept: int = 2, best: int 
     arrays = {name: first_copy(variable) for name, variable in state.tensors()}
     guards.require_finite_state(arrays, state.step)
     arrays |= {f"best/{index}": value for index, value in enumerate(state.best or ())}
+    arrays |= {
+        f"epochs/{epoch}/{index}": value for epoch, end in state.epochs.items() for index, value in enumerate(end)
+    }
     counted = {name: getattr(state, name) for name in COUNTED}
-    counted |= {"fingerprint": fingerprint, "best": state.best is not None}
+    counted |= {"fingerprint": fingerprint, "best": state.best is not None, "epochs": list(state.epochs)}
     arrays["counted"] = np.frombuffer(json.dumps(counted).encode(), np.uint8)
     with files.appearing(path) as stream:
         np.savez(stream, **arrays)
@@ -62,10 +65,14 @@ def restore(path: Path | BinaryIO, state: State) -> str:
             variable.assign(arrays[name])
         places = range(len(state.network.variables) if counted["best"] else 0)
         best = [arrays[f"best/{index}"] for index in places]
+        epochs = {
+            epoch: [arrays[f"epochs/{epoch}/{index}"] for index in range(len(state.average))]
+            for epoch in counted["epochs"]
+        }
     for name in COUNTED:
         setattr(state, name, counted[name])
     state.unreadable = {int(index): reason for index, reason in state.unreadable.items()}
-    state.best = best or None
+    state.best, state.epochs = best or None, epochs
     return counted["fingerprint"]
 
 

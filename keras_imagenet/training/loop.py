@@ -16,7 +16,7 @@ from keras_imagenet.training import checkpoints, workers
 from keras_imagenet.training.assembly import Run
 from keras_imagenet.training.guards import Deadline, Signals, require_finite
 from keras_imagenet.training.monitors import Monitor, View
-from keras_imagenet.training.state import BEST_OF, Row, State, averaged, first_copy
+from keras_imagenet.training.state import BEST_OF, Row, State, average_best, averaged, first_copy
 from keras_imagenet.training.step import within_memory
 
 Evaluate = Callable[..., tuple[Metrics, np.ndarray | None]]
@@ -173,7 +173,7 @@ def _timed(view: View) -> Iterator[None]:
 def _measured(
     run: Run, epoch: int, evaluate: Evaluate | None, monitors: Sequence[Monitor], between: Callable[[], object]
 ) -> tuple[Row, np.ndarray | None]:
-    """The epoch's row, and validation's confusion matrix; nothing of the state changes but its times."""
+    """The epoch's row, and validation's confusion matrix. The state changes in its times, and in an average of the best."""
     state, started = run.state, time.perf_counter()
     sums = first_copy(state.sums)  # Waits for the epoch's last steps.
     state.epoch_seconds += time.perf_counter() - started
@@ -195,6 +195,8 @@ def _measured(
             monitor.doing("validating")
         metrics, confusion = evaluate(between=between)
         row |= {f"validation_{name}": getattr(metrics, name) for name in ("loss", "top1", "top5")}
+        if run.settings.average is not None and run.settings.average.name == "best":
+            average_best(state, row, run.settings.average.count)
         if state.average:
             with averaged(state):
                 metrics, _ = evaluate(between=between)

@@ -40,7 +40,8 @@ class State:
     epoch under way; compiling_seconds and compiling_examples: of those, what fell to the first step of a process. over:
     whether something ended the run before its length was reached. unreadable: indices of training examples that cannot be
     read, with the reason. best: the network's variables, or their average, after the epoch of the best validation top-1,
-    where the run is to keep those.
+    where the run is to keep those. epochs: by their numbers, the ends' values of what is averaged, where the average is that
+    of the best.
     """
 
     network: keras.Model
@@ -57,6 +58,7 @@ class State:
     over: bool = False
     unreadable: dict[int, str] = field(default_factory=dict)
     best: list[np.ndarray] | None = None
+    epochs: dict[int, list[np.ndarray]] = field(default_factory=dict)
 
     @property
     def weights(self) -> Sequence[keras.Variable]:
@@ -132,6 +134,20 @@ def _twins(network: keras.Model, average: Average) -> dict[int, tf.Variable]:
         for place, variable in enumerate(network.variables)
         if variable.trainable or (average.statistics and variable.path.rpartition("/")[2].startswith("moving_"))
     }
+
+
+def average_best(state: State, row: Row, most: int) -> None:
+    """Let the average be the mean of the weights at the ends of the best epochs, up to `most`, with the one that ends now.
+
+    row: of that epoch, whose weights the network has. The best are those of the best validation top-1, the earliest of equals.
+    """
+    top1 = {known["epoch"]: known["validation_top1"] for known in (*state.rows, row)}
+    now = [first_copy(state.network.variables[place].value) for place in state.average]
+    ends = {**state.epochs, row["epoch"]: now}
+    best = sorted(ends, key=lambda epoch: (-top1[epoch], epoch))[:most]
+    state.epochs = {epoch: ends[epoch] for epoch in sorted(best)}
+    for twin, *values in zip(state.average.values(), *state.epochs.values(), strict=True):
+        twin.assign(np.mean(values, axis=0, dtype=np.float64).astype(twin.dtype.as_numpy_dtype))
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def build(
         mean = plan.batch_size / (tf.maximum(sums[3], 1) * tf.cast(scale, sums.dtype))
         gradients = [gradient * tf.cast(mean, gradient.dtype) for gradient in gradients]
         _update(state, renew, weights, gradients, rate, step)
-        if average is not None:
+        if average is not None and average.decay is not None:
             decay = average.decay(step)
             for place, twin in state.average.items():
                 twin.assign(moved(twin, tf.convert_to_tensor(state.network.variables[place].value), decay))

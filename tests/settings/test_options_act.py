@@ -171,7 +171,9 @@ def test_folds_that_are_taken_back_take_their_number_back(tmp_path):
     assert recipes.load(recipe, [("data.source.folds", "null")]).data.source.fold == 0
 
 
-@pytest.mark.parametrize("option", ["train.keep best", "train.patience 3", "schedule.name plateau"])
+@pytest.mark.parametrize(
+    "option", ["train.keep best", "train.patience 3", "schedule.name plateau", "average.name best"]
+)
 @pytest.mark.parametrize("dry", [True, False])
 def test_what_goes_by_validation_needs_one(option, dry, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -1,5 +1,7 @@
 """Averages of the weights against TensorFlow's, torch's and timm's own, and what the steps make of them."""
 
+import csv
+import shutil
 from pathlib import Path
 
 import keras
@@ -94,6 +96,32 @@ def test_a_constant_average_may_be_updated_every_few_steps() -> None:
         mean = 0.75 * mean + 0.25 * GOLDEN["values"][number]
         assert found[number] == pytest.approx(mean, rel=1e-12)
     assert found[20:39] == [found[19]] * 19
+
+
+def test_the_best_epochs_average_is_their_mean_and_survives_an_interruption(command, tmp_path: Path) -> None:
+    """Of four epochs the two of the best top-1, out of each epoch's own checkpoint; and to the same bits from the third on."""
+    from test_exactness import assert_same_bits
+
+    words = ["fit", "--average.name", "best", "--average.count", "2", "--train.keep", "average", "--train.epochs", "4"]
+    words += ["--train.keep_checkpoints", "9", "--optimizer.learning_rate", "0.003"]
+    whole, other = tmp_path / "whole", tmp_path / "other"
+    done = command(*words, "--runtime.run_folder", whole)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((whole / "history.csv").open()))
+    best = sorted(rows, key=lambda row: -float(row["validation_top1"]))[:2]
+    ends = [np.load(whole / f"checkpoints/step-{int(row['step']):08d}.npz") for row in best]
+    for place, variable in enumerate(keras.saving.load_model(whole / "model.keras").variables):
+        if "seed" not in variable.path:
+            one, two = (end[f"network/{place}"] for end in ends)
+            np.testing.assert_allclose(variable.numpy(), (one.astype(float) + two) / 2, rtol=1e-6, atol=1e-8)
+            assert not np.array_equal(one, two)
+    shutil.copytree(whole, other)
+    for file in (other / "metrics.json", other / "model.keras", *sorted(other.glob("checkpoints/*.npz"))[3:]):
+        file.unlink()
+    done = command("fit", "--config", other)
+    assert done.returncode == 0, done.stderr
+    assert "going on from step" in done.stdout
+    assert_same_bits(whole, other)
 
 
 @pytest.mark.parametrize("statistics", [True, False])

@@ -64,6 +64,7 @@ def require_validation(settings: Settings, splits: Splits) -> None:
     asked = {
         f"train.keep {train.keep}": "best" in train.keep,
         "train.patience": train.patience is not None,
+        "average.name best": settings.average is not None and settings.average.name == "best",
         "schedule.name plateau": settings.schedule.name == "plateau",
     }
     for option in (name for name, is_asked in asked.items() if is_asked and splits.validation is None):
