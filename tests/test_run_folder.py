@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from keras_imagenet import labels, recipes, run_folder
 from keras_imagenet.cli import main
@@ -284,7 +285,6 @@ def test_more_epochs_of_a_schedule_that_ends_are_another_run(unfinished: Path, t
     assert complaint.count("\n") == 1
 
 
-def test_other_validation_examples_are_other_data(tmp_path: Path, capsys) -> None:
 def test_more_epochs_of_an_average_that_goes_by_their_number_are_another_run(tmp_path: Path, capsys) -> None:
     words = [
         *FEW,
@@ -319,6 +319,7 @@ def test_a_run_of_four_classes_at_its_time_limit_says_so_and_ends_with_the_best_
     assert "average_top5" not in tags
 
 
+def test_other_validation_examples_are_other_data(tmp_path: Path, capsys) -> None:
     """Rows, patience and the best compare what was measured on the same examples."""
     random = np.random.default_rng(0)
     arrays = {"x_train": random.integers(0, 256, (64, 8, 8)).astype(np.uint8), "y_train": np.arange(64) % 4}

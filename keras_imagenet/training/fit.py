@@ -30,7 +30,6 @@ from keras_imagenet.training.announcement import announcement
 from keras_imagenet.training.assembly import Run, assemble, open_data
 from keras_imagenet.training.callbacks import KerasCallbacks
 from keras_imagenet.training.guards import Deadline
-from keras_imagenet.training.state import BEST_OF
 
 LENGTH = {"train.epochs", "train.steps"}
 UNENDING = ("constant", "step", "exponential", "points")
@@ -224,7 +223,7 @@ def _finish(
 ) -> dict[str, Any]:
     """Write model.keras, the report and, last, metrics.json, where there is a folder; return the latter's content."""
     state, keep = run.state, run.settings.train.keep
-    of = BEST_OF.get(keep, "validation")
+    of = "average" if "average" in keep else "validation"
     best = state.best_row(of)
     kept = state.values(averaged=True) if keep == "average" else state.best
     if kept is not None:
