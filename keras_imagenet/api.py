@@ -83,8 +83,10 @@ def fit(
         keras_callbacks.require_honourable(callbacks)
         with workers.missed(team):
             metrics = training.fit(settings, splits, strategy, folder, console, callbacks)
-    if metrics is not None and writes:
-        console.result(metrics | {"run_folder": str(folder.path)}, _closing_lines(folder, metrics))
+    if writes:
+        content = {"state": "not finished"} if metrics is None else metrics
+        lines = [] if metrics is None else _closing_lines(folder, metrics)
+        console.result(content | {"run_folder": str(folder.path)}, lines)
     return folder
 
 

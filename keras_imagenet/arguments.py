@@ -11,6 +11,8 @@ from keras_imagenet.errors import SettingsError, nearest
 Overrides = list[tuple[str, str]]
 
 _GO_ON = "a run goes on by: keras-imagenet fit --config {0} --runtime.run_folder {0}"
+WHOLE = ("--phases", "--average")
+"""Settings without a dot that a flag sets: a list, and a group that null takes away."""
 _OTHER_WORDS = {
     "lr": "optimizer.learning_rate",
     "arch": "model.name",
@@ -20,7 +22,7 @@ _OTHER_WORDS = {
 
 
 def split_settings(arguments: Sequence[str]) -> tuple[list[str], Overrides]:
-    """Arguments without the settings, and the settings among them, before a --: --group.key VALUE, --group.key=VALUE, --phases VALUE."""
+    """Arguments without the settings, and the settings among them, before a --: --group.key VALUE, --group.key=VALUE; WHOLE."""
     rest: list[str] = []
     overrides: Overrides = []
     queue = list(arguments)
@@ -29,7 +31,7 @@ def split_settings(arguments: Sequence[str]) -> tuple[list[str], Overrides]:
         if word == "--":
             return [*rest, word, *queue], overrides
         name, equals, value = word.partition("=")
-        if not name.startswith("--") or ("." not in name and name != "--phases"):
+        if not name.startswith("--") or ("." not in name and name not in WHOLE):
             rest.append(word)
             continue
         if not equals:

@@ -150,6 +150,11 @@ def recipes(parsed: argparse.Namespace, overrides: Overrides) -> None:
 
     require_no_settings(overrides, "recipes")
     if parsed.name not in recipe_names():
+        given = {"--examples": parsed.examples, "--weights": parsed.weights or None, "--output": parsed.output}
+        if useless := [option for option, value in given.items() if value is not None]:
+            raise SettingsError(
+                f"command line: {useless[0]}: is said of one recipe, by its whole name; a list has none"
+            )
         rows = recipe_table.listing(parsed.name or "*")
         _console(parsed).result(rows, recipe_table.listing_lines(rows))
         return

@@ -63,7 +63,8 @@ def load(
 
     Values are what they are in Python, or text as on the command line. Without a recipe, the defaults are what the overrides
     act on. source: a group data.source that takes the place of the recipe's, under the overrides; what the recipe says of
-    holding out examples stays. Naming another source, model, optimizer or schedule starts that group's settings afresh.
+    holding out examples stays. Naming another source, model, optimizer or schedule starts that group's settings afresh,
+    those of the recipe: the overrides' own hold, in any order.
     Raises SettingsError, one line, for every mistake.
     """
     if not isinstance(recipe, str | os.PathLike | None):
@@ -73,7 +74,9 @@ def load(
         layers.append(Layer(str(recipe), {"runtime": {"run_folder": str(folder)}}))
     if source is not None:
         layers.append(Layer("command line", {"data": {"source": {**_held_out(layers), **source}}}))
-    layers += [Layer("command line", override_tree(key, value)) for key, value in pairs(overrides)]
+    # A name starts its group afresh, so it goes first, wherever it was given.
+    given = sorted(pairs(overrides), key=lambda pair: not pair[0].endswith(".name"))
+    layers += [Layer("command line", override_tree(key, value)) for key, value in given]
     return validate(layers)
 
 

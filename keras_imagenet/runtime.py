@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,9 +65,17 @@ def start(
         keras.utils.set_random_seed(settings.seed)
         keras.config.set_dtype_policy(settings.precision)
         mirrored = len(devices) > 1 or devices[0].startswith("GPU")
-        strategy = strategy or (tf.distribute.MirroredStrategy(devices) if mirrored else tf.distribute.get_strategy())
+        strategy = strategy or (_mirrored(tuple(devices)) if mirrored else tf.distribute.get_strategy())
         tf.zeros([1]).numpy()
     return strategy
+
+
+@cache
+def _mirrored(devices: tuple[str, ...]) -> "tf.distribute.Strategy":
+    """One strategy a process: two would number their collectives alike, and TensorFlow takes one's for the other's."""
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def _joined(cluster: Cluster, devices: list[str]) -> "tf.distribute.Strategy":

@@ -124,7 +124,7 @@ def test_another_model_over_the_default_recipe_and_a_dry_run_leaves_nothing(comm
         (["fit", "--epochs", "3"], 2, "--epochs: unknown argument; did you mean --train.epochs?"),
         (["fit", "--cofig", "x"], 2, "--cofig: unknown argument; did you mean --config?"),
         (["fit", "--train.epochs"], 2, "--train.epochs: needs a value"),
-        (["fit", "--train.epochs", "x"], 2, "train.epochs = 'x': input should be a valid number"),
+        (["fit", "--train.epochs", "x"], 2, "train.epochs = 'x': must be a number, or auto"),
         (["fit", "--epoch", "3"], 2, "--epoch: unknown argument; did you mean --train.epochs?"),
         (["fit", "--dryrun"], 2, "--dryrun: unknown argument; did you mean --dry_run?"),
         (["fit", "--model.freeze", "stem"], 2, "model.freeze = stem: must be a list in brackets, such as [stem]"),

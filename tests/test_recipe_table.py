@@ -44,6 +44,13 @@ def test_a_recipe_says_its_steps_and_rates_without_data(command) -> None:
     assert len(rates) == 2 * 90
 
 
+@pytest.mark.parametrize("words", [("--examples", 5), ("--weights",), ("--output", "a.png")])
+def test_what_is_said_of_one_recipe_is_refused_of_a_list(command, words) -> None:
+    refused = command("recipes", "digits/*", *words)
+    assert refused.returncode == 2
+    assert f"{words[0]}: is said of one recipe" in refused.stderr
+
+
 def test_a_picture_needs_a_number_of_examples(command, tmp_path) -> None:
     file = tmp_path / "curve.png"
     refused = command("recipes", "imagenet/torchvision/resnet50-v1", "--output", file)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from keras_imagenet import recipes
+from keras_imagenet.arguments import split_settings
 from keras_imagenet.errors import SettingsError
 
 
@@ -25,9 +26,26 @@ def complaint(*overrides: tuple[str, str], recipe: str | None = None) -> str:
         ("train.epoch", "5", "command line: train.epoch: unknown setting; did you mean epochs?"),
         ("trian.epochs", "5", "command line: trian: unknown setting; did you mean train?"),
         ("epochs", "5", "command line: epochs: unknown setting; did you mean train.epochs?"),
-        ("train.epochs", "many", "command line: train.epochs = 'many': input should be a valid number"),
+        ("train.epochs", "many", "command line: train.epochs = 'many': must be a number, or auto"),
+        (
+            "model.head_bias",
+            "log_clases",
+            "command line: model.head_bias = 'log_clases': must be a number, or log_classes; did",
+        ),
+        ("runtime.xla", "yess", "command line: runtime.xla = yess: must be one of auto, true, false"),
+        ("phases", "[{from_epoch: 1, siz: 16}]", "command line: phases.0.siz: unknown setting; did you mean size?"),
+        (
+            "phases",
+            "[{from_epoch: 1, augment: {fliip: none}}]",
+            "command line: phases.0.augment.fliip: unknown setting; did you mean flip?",
+        ),
+        (
+            "phases",
+            "[{from_epoch: 1, augment: {flip: horizntal}}]",
+            "command line: phases.0.augment.flip = horizntal: must be one of none, horizontal, vertical, both; did you",
+        ),
         ("train.epochs", "-1", "command line: train.epochs = '-1': input should be greater than 0"),
-        ("train.batch_size", "2.5", "command line: train.batch_size = '2.5': input should be a valid integer"),
+        ("train.batch_size", "2.5", "command line: train.batch_size = '2.5': must be a number, or auto"),
         (
             "optimizer.name",
             "sgdd",
@@ -64,7 +82,7 @@ def test_a_mistake_on_the_command_line(key: str, value: str, wanted: str) -> Non
         ("train: {epochs: 1}\ntrain: {epochs: 2}\n", ":2: not valid YAML: train is given twice"),
         ("train: {epochs: [1\n", ": not valid YAML: "),
         ("- 1\n", ": must hold groups of settings"),
-        ("train: {epochs: soon}\n", ": train.epochs = 'soon': input should be a valid number"),
+        ("train: {epochs: soon}\n", ": train.epochs = 'soon': must be a number, or auto"),
         ("base: no/such\n", "--config no/such: no such file or recipe"),
         ("train: {epochs: 1, steps: 2}\n", ": train: give epochs or steps, not both"),
     ],
@@ -101,12 +119,33 @@ def test_a_base_of_a_base_is_refused(tmp_path: Path) -> None:
     assert "one level only" in complaint(recipe=str(tmp_path / "a.yaml"))
 
 
-def test_another_name_starts_the_group_afresh() -> None:
-    settings = recipes.load(
-        None, [("optimizer.momentum", "0.5"), ("optimizer.name", "adamw"), ("optimizer.weight_decay", "1e-2")]
-    )
+def test_another_name_starts_the_group_afresh(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("optimizer: {name: sgd, momentum: 0.5}")
+    settings = recipes.load(tmp_path / "recipe.yaml", [("optimizer.name", "adamw"), ("optimizer.weight_decay", "1e-2")])
     assert settings.optimizer.name == "adamw"
     assert settings.optimizer.weight_decay == 0.01
+
+
+def test_flags_hold_on_either_side_of_a_name() -> None:
+    rate, name = ("optimizer.learning_rate", "0.02"), ("optimizer.name", "sgd")
+    for flags in ((rate, name), (name, rate)):
+        assert recipes.load(recipes.DEFAULT_RECIPE, flags).optimizer.learning_rate == 0.02
+    assert "optimizer.beta_1: unknown setting" in complaint(("optimizer.beta_1", "0.5"), name)
+
+
+def test_null_takes_a_recipe_s_average_away(tmp_path: Path) -> None:
+    (tmp_path / "averaged.yaml").write_text("average: {name: swa, from_epoch: 1}")
+    rest, flags = split_settings(["fit", "--average", "null"])
+    assert rest == ["fit"]
+    assert recipes.load(tmp_path / "averaged.yaml").average is not None
+    assert recipes.load(tmp_path / "averaged.yaml", flags).average is None
+
+
+def test_a_threshold_acts_where_a_phase_mixes() -> None:
+    binary = [("loss.name", "binary_cross_entropy"), ("loss.target_threshold", "0")]
+    later = ("phases", "[{from_epoch: 1, augment: {mixing: {mixup: 0.2}}}]")
+    assert recipes.load(None, [*binary, later]).loss.target_threshold == 0
+    assert "does nothing without augment.mixing" in complaint(*binary)
 
 
 def test_flags_are_text_and_become_what_the_setting_wants() -> None:

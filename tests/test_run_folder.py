@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from keras_imagenet import labels, recipes, run_folder
 from keras_imagenet.cli import main
@@ -260,10 +261,10 @@ def test_a_run_ended_where_it_stands_is_used_by_its_last_or_best_weights(
 
 
 def test_more_epochs_go_on_from_a_run_s_end_where_its_rates_do_not_change(tmp_path: Path, capsys) -> None:
-    constant = ["--schedule.name", "constant", "--train.batch_size", "512"]
+    falling = ["--schedule.name", "exponential", "--train.batch_size", "512"]
     whole, longer = str(tmp_path / "whole"), str(tmp_path / "longer")
-    assert main(["fit", *constant, "--train.epochs", "2", "--runtime.run_folder", whole]) == 0
-    assert main(["fit", *constant, "--train.epochs", "1", "--runtime.run_folder", longer]) == 0
+    assert main(["fit", *falling, "--train.epochs", "2", "--runtime.run_folder", whole]) == 0
+    assert main(["fit", *falling, "--train.epochs", "1", "--runtime.run_folder", longer]) == 0
     assert main(["fit", "--config", longer, "--train.epochs", "2"]) == 0
     assert "going on from step 3" in capsys.readouterr().out
     one, other = (keras.saving.load_model(f"{run}/model.keras").get_weights() for run in (whole, longer))
@@ -282,6 +283,40 @@ def test_more_epochs_of_a_schedule_that_ends_are_another_run(unfinished: Path, t
     assert "run: its cosine schedule ends with the run" in complaint
     assert f"give --model.weights {run} and another runtime.run_folder" in complaint
     assert complaint.count("\n") == 1
+
+
+def test_more_epochs_of_an_average_that_goes_by_their_number_are_another_run(tmp_path: Path, capsys) -> None:
+    words = [
+        *FEW,
+        "--schedule.name",
+        "constant",
+        "--average.name",
+        "torchvision",
+        "--runtime.run_folder",
+        str(tmp_path),
+    ]
+    assert main(words) == 0
+    assert main(["fit", "--config", str(tmp_path), "--train.steps", "9"]) == 2
+    assert "its torchvision average's decay goes with the run, so with another train.steps" in capsys.readouterr().err
+
+
+def test_a_run_of_four_classes_at_its_time_limit_says_so_and_ends_with_the_best_of_its_average(
+    tmp_path: Path, capsys
+) -> None:
+    random, run = np.random.default_rng(0), run_folder.RunFolder(tmp_path / "run")
+    arrays = {"x_train": random.integers(0, 256, (64, 8, 8)).astype(np.uint8), "y_train": np.arange(64) % 4}
+    np.savez(tmp_path / "four.npz", **arrays)
+    words = ["fit", "--data.source.name", "arrays", "--data.source.file", str(tmp_path / "four.npz"), "--json"]
+    words += ["--data.source.validation_fraction", "0.5", "--train.epochs", "6", "--train.batch_size", "8"]
+    words += ["--average.name", "swa", "--average.from_epoch", "1", "--train.keep", "average"]
+    words += ["--runtime.run_folder", str(run.path)]
+    assert main([*words, "--train.time_limit", "0.00001"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"state": "not finished", "run_folder": str(run.path)}
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["best"]["top1"] == max(float(row["average_top1"]) for row in run.history)
+    tags = EventAccumulator(str(run.tensorboard / "validation")).Reload().Tags()["tensors"]
+    assert {"average_top1", "average_loss"} < {*tags}
+    assert "average_top5" not in tags
 
 
 def test_other_validation_examples_are_other_data(tmp_path: Path, capsys) -> None:

@@ -121,3 +121,19 @@ def test_a_home_that_nobody_knows_is_no_error(monkeypatch) -> None:
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as of a user without an entry, HOME unset
     monkeypatch.delenv("KERAS_HOME", raising=False)
     assert files.keras_home() == Path("~/.keras")
+
+
+_FIT_AND_EVALUATE = """
+import keras_imagenet
+run = keras_imagenet.fit(overrides={"runtime.logical_cpus": 2, "train.steps": 4, "runtime.run_folder": "run"})
+measured = keras_imagenet.evaluate(run)
+assert abs(measured["loss"] - run.metrics["loss"]) < 1e-6
+print(measured["examples"])
+"""
+
+
+def test_a_run_on_several_replicas_is_evaluated_in_its_own_process(tmp_path: Path) -> None:
+    """Collectives of two strategies have the same numbers, and TensorFlow takes one's for the other's."""
+    words = [sys.executable, "-c", _FIT_AND_EVALUATE]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.stdout.split() == ["362"], done.stderr[-2000:]

@@ -45,10 +45,7 @@ class Settings(Group):
     @model_validator(mode="after")
     def _phases_follow_each_other(self):
         """In the run's time, each with settings that can be; what goes through the loss is the same in all of them."""
-        try:
-            later = list(augments(self.augment, self.phases))
-        except ValueError as error:
-            raise ValueError(f"phases.{error}") from None
+        later = list(augments(self.augment, self.phases))
         before, consistency = 0.0, self.augment.augmix and self.augment.augmix.consistency
         for number, (phase, augment) in enumerate(zip(self.phases, later, strict=True)):
             if phase.from_epoch <= before:
@@ -74,7 +71,8 @@ class Settings(Group):
     def _loss_that_acts(self):
         """A binary loss goes by sigmoids, consistency by softmax; a threshold acts on mixed targets only."""
         augmix, threshold = self.augment.augmix, getattr(self.loss, "target_threshold", None)
-        if threshold is not None and self.augment.mixing is None:
+        mixes = any(augment.mixing for augment in (self.augment, *augments(self.augment, self.phases)))
+        if threshold is not None and not mixes:
             raise ValueError("loss.target_threshold does nothing without augment.mixing; leave it out, or mix")
         if augmix is not None and augmix.consistency and self.loss.name != "cross_entropy":
             raise ValueError(

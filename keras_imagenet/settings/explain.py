@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
 from keras_imagenet.errors import nearest
 from keras_imagenet.settings import Settings
+from keras_imagenet.settings.phases import PhaseError
 
 Location = tuple[str | int, ...]
 
@@ -45,10 +46,17 @@ def help_lines() -> list[str]:
     return [f"  --{name:<{width}} {description.partition(chr(10))[0]}" for name, description in setting_names().items()]
 
 
-def explain(error: Mapping[str, Any], layers: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-    """One of pydantic's errors as: where: key = value: what would be right. `layers`: (origin, values), lowest first."""
+def explain(error: Mapping[str, Any], layers: Sequence[tuple[str, Mapping[str, Any]]], above: Location = ()) -> str:
+    """One of pydantic's errors as: where: key = value: what would be right.
+
+    layers: (origin, values), lowest first. above: where the settings lie that the error's location begins at.
+    """
+    inner = error.get("ctx", {}).get("error")
+    if isinstance(inner, PhaseError):
+        inside = {**inner.problem, "loc": ("augment", *inner.problem["loc"])}
+        return explain(inside, layers, ("phases", inner.number))
     path, group = _resolve(error["loc"])
-    key, where = ".".join(map(str, path)), _origin(path, layers)
+    key, where = ".".join(map(str, (*above, *path))), _origin((*above, *path), layers)
     kind, value = error["type"], error["input"]
     if kind == "extra_forbidden":
         return f"{where}: {key}: unknown setting{_instead(path, group)}"
@@ -59,6 +67,7 @@ def explain(error: Mapping[str, Any], layers: Sequence[tuple[str, Mapping[str, A
         return f"{where}: {key}.name = {error['ctx']['tag']!s:.80}: must be one of {', '.join(tags)}{nearest(error['ctx']['tag'], tags)}"
     if kind == "literal_error":
         options = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        options += [word for word in _words(path, group) if word not in options]
         return f"{where}: {key} = {value!s:.80}: must be one of {', '.join(options)}{nearest(str(value), options)}"
     if kind == "model_type":
         return f"{where}: {key} = {value!r:.80}: must be a group of settings in braces, such as {{}} for its defaults"
@@ -66,6 +75,8 @@ def explain(error: Mapping[str, Any], layers: Sequence[tuple[str, Mapping[str, A
         return f"{where}: {key} = {value!s:.80}: must be a list in brackets, such as [{value!s:.80}]"
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
+    if kind.endswith("_parsing") and (words := _words(path, group)):
+        message = f"must be a number, or {' or '.join(words)}{nearest(str(value), words)}"
     if not path:  # of the settings together
         return message
     return f"{where}: {key}: {message}" if kind == "value_error" else f"{where}: {key} = {value!r:.80}: {message}"
@@ -82,20 +93,31 @@ def _instead(path: Location, group: type[BaseModel]) -> str:
     return f"{hint} Allowed here: {', '.join(here)}"
 
 
+def _words(path: Location, group: type[BaseModel]) -> list[str]:
+    """The words that a field takes, beside other values or alone, such as auto."""
+    field = group.model_fields.get(str(path[-1])) if path else None
+    members = list(_members(field.annotation)) if field else []
+    words = [word for member in members if get_origin(member) is Literal for word in get_args(member)]
+    return [*(word for word in words if isinstance(word, str)), *(["true", "false"] if bool in members else [])]
+
+
 def _resolve(location: Location) -> tuple[Location, type[BaseModel]]:
     """pydantic's location without the names of union members, and the innermost group it lies in."""
     path: list[str | int] = []
     group: type[BaseModel] = Settings
     inside: list[type[BaseModel]] = [Settings]
+    listed: list[type[BaseModel]] = []
     for part in location:
         if len(inside) > 1:
             inside = [member for member in inside if part in _tags(member)]
         elif inside:
             group = inside[0]
             path.append(part)
-            inside = list(_groups(group.model_fields[part].annotation)) if part in group.model_fields else []
+            annotation = group.model_fields[part].annotation if part in group.model_fields else None
+            inside, listed = list(_groups(annotation)), list(_listed(annotation))
         elif isinstance(part, int) or isinstance(path[-1], int):
             path.append(part)
+            inside, listed = listed, []
     return tuple(path), group
 
 
@@ -110,13 +132,21 @@ def _groups(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _groups(get_args(annotation)[0])
 
 
+def _listed(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The setting groups of which a field holds a list."""
+    for member in get_args(annotation) if get_origin(annotation) is tuple else ():
+        yield from _groups(member)
+
+
 def _members(annotation: Any) -> Iterator[Any]:
     """The types of a union, or the one there is, without what is said of them."""
     if get_origin(annotation) in (Union, UnionType):
         for member in get_args(annotation):
             yield from _members(member)
+    elif hasattr(annotation, "__metadata__"):
+        yield from _members(get_args(annotation)[0])
     else:
-        yield get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
+        yield annotation
 
 
 def _tags(group: type[BaseModel]) -> tuple[str, ...]:

@@ -27,16 +27,23 @@ class Phase(Group):
         return self
 
 
+class PhaseError(ValueError):
+    """What is wrong with a phase's augment. number: the phase's, from 0. problem: pydantic's error, inside augment."""
+
+    def __init__(self, number: int, problem: Mapping[str, Any]) -> None:
+        where = ".".join(map(str, ("phases", number, "augment", *problem["loc"])))
+        super().__init__(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
+        self.number, self.problem = number, problem
+
+
 def augments(first: AugmentSettings, phases: Sequence[Phase]) -> Iterator[AugmentSettings]:
-    """What holds in each phase, each laid over the one before it. Raises ValueError, one line, for what cannot be set."""
+    """What holds in each phase, each laid over the one before it. Raises PhaseError for what cannot be set."""
     now = first
     for number, phase in enumerate(phases):
         try:
             now = AugmentSettings.model_validate(_over(now.model_dump(), phase.augment))
         except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, (number, "augment", *problem["loc"])))
-            raise ValueError(f"{where}: {problem['msg'].removeprefix('Value error, ')}") from None
+            raise PhaseError(number, error.errors()[0]) from None
         yield now
 
 

@@ -79,10 +79,11 @@ def _beyond(run: Run) -> list[str]:
         "schedule.milestones": getattr(settings.schedule, "milestones", ()),
         "schedule.patience": [getattr(settings.schedule, "patience", 0)],
         "train.patience": [settings.train.patience or 0],
-        "average.from_epoch": [getattr(settings.average, "from_epoch", 0)],
         "phases.from_epoch": [phase.from_epoch for phase in settings.phases],
     }
     late = [f"{name} {time:g}" for name, found in times.items() for time in found if time >= epochs]
+    if (begins := getattr(settings.average, "from_epoch", 0)) > epochs:  # counted from the end of that epoch on
+        late.append(f"average.from_epoch {begins:g}")
     return [f"not reached in {epochs:.4g} epochs: {', '.join(late)}"] if late else []
 
 

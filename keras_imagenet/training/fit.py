@@ -30,10 +30,9 @@ from keras_imagenet.training.announcement import announcement
 from keras_imagenet.training.assembly import Run, assemble, open_data
 from keras_imagenet.training.callbacks import KerasCallbacks
 from keras_imagenet.training.guards import Deadline
-from keras_imagenet.training.state import BEST_OF
 
 LENGTH = {"train.epochs", "train.steps"}
-UNENDING = ("constant", "step")
+UNENDING = ("constant", "step", "exponential", "points")
 """Schedules whose rate at a step does not depend on how long the run is."""
 
 
@@ -119,10 +118,13 @@ def _beginning(settings: Settings, folder: RunFolder) -> _Beginning:
         raise SettingsError(
             f"{folder.path}: holds a run of other settings ({', '.join(keys)}); give another runtime.run_folder, or the settings it has"
         )
-    if keys and settings.schedule.name not in UNENDING:
+    ending = [f"{settings.schedule.name} schedule ends"] if settings.schedule.name not in UNENDING else []
+    if settings.average is not None and settings.average.name == "torchvision":
+        ending.append("torchvision average's decay goes")
+    if keys and ending:
         raise SettingsError(
-            f"{folder.path}: its {settings.schedule.name} schedule ends with the run, so with another {' and '.join(keys)} it is "
-            f"another run; to train on from its weights, give --model.weights {folder.path} and another runtime.run_folder"
+            f"{folder.path}: its {ending[0]} with the run, so with another {' and '.join(keys)} it is another run; "
+            f"to train on from its weights, give --model.weights {folder.path} and another runtime.run_folder"
         )
     if folder.metrics is not None and not keys:
         return _Beginning(model=settings.model, metrics=folder.metrics)
@@ -221,7 +223,7 @@ def _finish(
 ) -> dict[str, Any]:
     """Write model.keras, the report and, last, metrics.json, where there is a folder; return the latter's content."""
     state, keep = run.state, run.settings.train.keep
-    of = BEST_OF.get(keep, "validation")
+    of = "average" if "average" in keep else "validation"
     best = state.best_row(of)
     kept = state.values(averaged=True) if keep == "average" else state.best
     if kept is not None:

@@ -190,7 +190,7 @@ class TensorBoard:
     def _write(self, writer: tf.summary.SummaryWriter, scalars: Mapping[str, float], step: int) -> None:
         with writer.as_default(step=step):
             for tag, value in scalars.items():
-                if tag not in self.left_out:
+                if tag.removeprefix("average_") not in self.left_out:
                     tf.summary.scalar(tag, value)
 
 
@@ -351,7 +351,8 @@ def describe(values: Mapping[str, float]) -> str:
 
 
 def epoch_line(row: Row, epochs: int) -> str:
-    """An epoch's row in words, in 80 columns: loss and top-1 in training and in validation, and the time of its steps."""
+    """An epoch's row in words: loss and top-1 in training and in validation, and the time of its steps; without an average
+    it fits 80 columns."""
     line = f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.4f}, top-1 {row['top1']:.4f}"
     if "validation_top1" in row:
         line += f"; validation {row['validation_loss']:.4f}, {row['validation_top1']:.4f}"

@@ -131,6 +131,12 @@ def test_grey_images_have_no_colours_to_jitter():
         build(settings, grey)
 
 
+def test_an_average_from_the_end_of_the_last_epoch_on_is_reached(capsys):
+    words = ["fit", "--dry_run", "--train.epochs", "1", "--average.name", "swa", "--average.from_epoch", "1"]
+    assert main(words) == 0
+    assert "not reached" not in capsys.readouterr().out
+
+
 def test_a_run_in_steps_says_what_it_does_not_reach(capsys):
     words = ["fit", "--dry_run", "--train.steps", "30", "--train.patience", "3", "--schedule.name", "step"]
     assert main([*words, "--schedule.milestones", "[0.5, 2, 7]"]) == 0
