@@ -128,7 +128,7 @@ def test_an_image_above_the_limit_ends_the_request(command, photo_run: Path, tmp
 def test_a_limit_that_makes_no_sense_is_refused(command, photo_run: Path, tmp_path: Path, limit: str) -> None:
     done = command("export", photo_run, "--output", tmp_path, "--max_pixels", limit)
     assert done.returncode == 2
-    assert done.stderr == f"keras-imagenet: --max_pixels {limit}: must be from 3025 to 200000000\n"
+    assert done.stderr == f"keras-imagenet: --max_pixels {limit}: must be from 3025 to 178956970\n"
 
 
 def test_a_request_of_large_images_takes_the_memory_of_one(saved_model: Path, tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 PROGRAM = """
 import sys, time
 from keras_imagenet import api, run_folder, runtime
-from keras_imagenet.serving import subject
+from keras_imagenet.models import saved
 from keras_imagenet.settings import RuntimeSettings
 
 runtime.start(RuntimeSettings(), None)
-subject.saved_network(run_folder.opened(sys.argv[1]))
+folder = run_folder.opened(sys.argv[1])
+saved.load(folder.model_file, folder.preset.evaluation.input_shape)
 started = time.process_time()
 api.predict(sys.argv[1], [sys.argv[2]])
 print(started, time.process_time())
