@@ -239,7 +239,9 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run: Callable, help_line: str, *, takes_settings: bool = False) -> argparse.ArgumentParser:
         child = commands.add_parser(name, help=help_line, description=help_line, allow_abbrev=False)
         child.add_argument(
-            "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
+            "--json",
+            action="store_true",
+            help="print one JSON object, of a list an array of them, and nothing else, on standard output",
         )
         child.add_argument("--debug", action="store_true", help="show tracebacks, and TensorFlow's own notices")
         child.set_defaults(run=run, parser=child)

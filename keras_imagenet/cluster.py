@@ -111,15 +111,15 @@ _TF_CONFIG = (
 
 def _of_slurm(environment: Mapping[str, str]) -> Cluster | None:
     """The tasks of a job step that `srun` started, in blocks on its nodes, which is Slurm's own way."""
-    if int(environment.get("SLURM_STEP_NUM_TASKS", 1)) < 2:
+    if environment.get("SLURM_STEP_NUM_TASKS", "1") == "1":
         return None
     try:
         nodes = list(_expanded(environment["SLURM_STEP_NODELIST"]))
         counts = list(_repeated(environment["SLURM_STEP_TASKS_PER_NODE"]))
         place, index = int(environment["SLURM_JOB_ID"]), int(environment["SLURM_PROCID"])
+        tasks = [(node, task) for node, count in zip(nodes, counts, strict=True) for task in range(count)]
     except (LookupError, ValueError) as error:
         raise SettingsError(f"Slurm's variables: cannot be read: {type(error).__name__}: {error}") from error
-    tasks = [(node, task) for node, count in zip(nodes, counts, strict=True) for task in range(count)]
     ports = [FIRST_PORT + (place * 64 + task) % PORTS for _, task in tasks]
     return Cluster(tuple(f"{node}:{port}" for (node, _), port in zip(tasks, ports, strict=True)), index, "Slurm")
 

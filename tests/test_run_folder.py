@@ -413,3 +413,20 @@ def test_evaluation_needs_no_log_and_follows_no_link_there(log, digits_run, tmp_
         os.mkfifo(folder / "log.txt")
     assert main(["evaluate", str(folder)]) == 0
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_finished_run_is_not_the_answer_to_other_data(command, tmp_path: Path) -> None:
+    """Its metrics were measured on what it was given then."""
+    photos, run = tmp_path / "photos.npz", tmp_path / "run"
+
+    def fit(seed: int) -> subprocess.CompletedProcess:
+        images = np.random.default_rng(seed).integers(0, 256, (24, 8, 8), np.uint8)
+        np.savez(photos, x_train=images, y_train=np.arange(24) % 2)
+        words = ("--data.source.name", "arrays", "--data.source.file", photos, "--train.steps", 1)
+        return command("fit", *words, "--runtime.run_folder", run)
+
+    assert fit(0).returncode == 0
+    assert "is finished already" in fit(0).stdout
+    other = fit(1)
+    assert other.returncode == 3
+    assert f"{run}: the data has changed since this run began" in other.stderr

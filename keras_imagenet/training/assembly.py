@@ -66,8 +66,8 @@ class Run:
 
     @property
     def fingerprint(self) -> str:
-        """Of its data, validation's too: rows, patience and the best compare what was measured on the same examples."""
-        return " ".join(source.fingerprint for source in (self.training, self.validation) if source is not None)
+        """Of its data; see Splits."""
+        return sources.Splits(self.training, self.validation).fingerprint
 
 
 def assemble(

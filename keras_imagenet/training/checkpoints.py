@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -74,6 +74,13 @@ def restore(path: Path | BinaryIO, state: State) -> str:
     state.unreadable = {int(index): reason for index, reason in state.unreadable.items()}
     state.best, state.epochs = best or None, epochs
     return counted["fingerprint"]
+
+
+def fingerprint_of(path: Path) -> str | None:
+    """The fingerprint of the data that a checkpoint was made with; None where it cannot be read, as another version's."""
+    with suppress(DataError), _opened(path) as arrays:
+        return _counted(arrays)["fingerprint"]
+    return None
 
 
 def give(path: Path, network: keras.Model, keep: str = "last") -> tuple[int, int | None]:

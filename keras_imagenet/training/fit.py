@@ -50,7 +50,7 @@ def fit(
     """
     console.doing("building the network")
     workers.require_alike(strategy, [("settings", recipes.acting(settings)), ("devices", str(_devices_here(strategy)))])
-    content = workers.from_first(strategy, lambda: _beginning(settings, folder).model_dump_json().encode())
+    content = workers.from_first(strategy, lambda: _beginning(settings, splits, folder).model_dump_json().encode())
     beginning, writes, own = _Beginning.model_validate_json(content), workers.index(strategy) == 0, console
     if not writes:  # It says which of its images cannot be read, and nothing that worker 0 says.
         console = Console(open(os.devnull, "w"))  # noqa: SIM115  as long as the run
@@ -107,8 +107,8 @@ class _Beginning(BaseModel):
     preset: Preset | None = None
 
 
-def _beginning(settings: Settings, folder: RunFolder) -> _Beginning:
-    """Raises SettingsError where the folder holds a run of other settings."""
+def _beginning(settings: Settings, splits: sources.Splits, folder: RunFolder) -> _Beginning:
+    """Raises SettingsError where the folder holds a run of other settings, DataError where it holds one of other data."""
     if not folder.settings_file.exists():
         return _Beginning(model=settings.model, metrics=folder.metrics)
     known = folder.settings
@@ -126,9 +126,12 @@ def _beginning(settings: Settings, folder: RunFolder) -> _Beginning:
             f"{folder.path}: its {ending[0]} with the run, so with another {' and '.join(keys)} it is another run; "
             f"to train on from its weights, give --model.weights {folder.path} and another runtime.run_folder"
         )
+    last = checkpoints.latest(folder.checkpoints)
     if folder.metrics is not None and not keys:
+        if last is not None and checkpoints.fingerprint_of(last) not in (None, splits.fingerprint):
+            raise DataError(_other_data(folder))
         return _Beginning(model=settings.model, metrics=folder.metrics)
-    preset = folder.preset if checkpoints.latest(folder.checkpoints) else None
+    preset = folder.preset if last else None
     return _Beginning(model=settings.model, longer=bool(keys), preset=preset)
 
 
@@ -154,15 +157,19 @@ def _restore(run: Run, folder: RunFolder, *, longer: bool) -> None:
         checkpoint = io.BytesIO(content)
         checkpoint.name = str(folder.checkpoints)
     if checkpoints.restore(checkpoint, run.state) != run.fingerprint:
-        raise DataError(
-            f"{folder.path}: the data has changed since this run began; give another runtime.run_folder, or the data it had"
-        )
+        raise DataError(_other_data(folder))
     if longer:
         if run.course.steps <= run.state.step:
             raise SettingsError(
                 f"train.epochs: {run.course.steps:,} steps are not more than the {run.state.step:,} that the run has made"
             )
         run.state.over = False
+
+
+def _other_data(folder: RunFolder) -> str:
+    return (
+        f"{folder.path}: the data has changed since this run began; give another runtime.run_folder, or the data it had"
+    )
 
 
 def _devices_here(strategy: tf.distribute.Strategy) -> int:

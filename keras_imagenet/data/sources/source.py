@@ -63,6 +63,11 @@ class Splits:
         return self._any.class_names
 
     @property
+    def fingerprint(self) -> str:
+        """Of both, validation's too: rows, patience and the best compare what was measured on the same examples."""
+        return " ".join(source.fingerprint for source in (self.train, self.validation) if source is not None)
+
+    @property
     def _any(self) -> Source:
         return self.train if self.train is not None else self.validation
 
