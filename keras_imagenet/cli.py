@@ -70,9 +70,9 @@ def fit(parsed: argparse.Namespace, overrides: Overrides) -> None:
     recipe = parsed.config or api.recipe_for(parsed.photos)
     settings = api.settings_for(parsed.photos, recipe, overrides)
     if parsed.dry_run:
-        api.dry_run(settings, console=_console(parsed), debug=parsed.debug)
+        api.dry_run(settings, console=parsed.console, debug=parsed.debug)
     else:
-        api.fit(settings, recipe=recipe, console=_console(parsed), debug=parsed.debug)
+        api.fit(settings, recipe=recipe, console=parsed.console, debug=parsed.debug)
 
 
 def evaluate(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -86,7 +86,7 @@ def evaluate(parsed: argparse.Namespace, overrides: Overrides) -> None:
         weights=parsed.weights,
         config=parsed.config,
         output=parsed.output,
-        console=_console(parsed),
+        console=parsed.console,
         debug=parsed.debug,
     )
 
@@ -101,7 +101,7 @@ def predict(parsed: argparse.Namespace, overrides: Overrides) -> None:
         parsed.images,
         top=parsed.top,
         file=parsed.output,
-        console=_console(parsed),
+        console=parsed.console,
         debug=parsed.debug,
     )
 
@@ -115,7 +115,7 @@ def export(parsed: argparse.Namespace, overrides: Overrides) -> None:
         parsed.run_folder,
         directory=parsed.output,
         max_pixels=parsed.max_pixels,
-        console=_console(parsed),
+        console=parsed.console,
         debug=parsed.debug,
     )
 
@@ -131,14 +131,14 @@ def models(parsed: argparse.Namespace, overrides: Overrides) -> None:
             parsed.name,
             batch_size=parsed.batch_size,
             picture=parsed.output,
-            console=_console(parsed),
+            console=parsed.console,
             debug=parsed.debug,
         )
         return
     rows = describe.listing(parsed.name or "*")
     if not rows:
         raise SettingsError(f"models {parsed.name}: no network is called so{nearest(parsed.name, registry.names())}")
-    _console(parsed).result(rows, describe.listing_text(rows).split("\n"))
+    parsed.console.result(rows, describe.listing_text(rows).split("\n"))
 
 
 def recipes(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -156,7 +156,7 @@ def recipes(parsed: argparse.Namespace, overrides: Overrides) -> None:
                 f"command line: {useless[0]}: is said of one recipe, by its whole name; a list has none"
             )
         rows = recipe_table.listing(parsed.name or "*")
-        _console(parsed).result(rows, recipe_table.listing_lines(rows))
+        parsed.console.result(rows, recipe_table.listing_lines(rows))
         return
     content = recipe_table.details(parsed.name, parsed.examples)
     lines = recipe_table.details_lines(content)
@@ -171,7 +171,7 @@ def recipes(parsed: argparse.Namespace, overrides: Overrides) -> None:
 
         content["weights"], table = api.treatment(load(parsed.name), debug=parsed.debug)
         lines += ["what decay and rates act on:", *(f"  {line}" for line in table)]
-    _console(parsed).result(content, lines)
+    parsed.console.result(content, lines)
 
 
 def data(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -182,7 +182,7 @@ def data(parsed: argparse.Namespace, overrides: Overrides) -> None:
 
     file = Path(parsed.output) if parsed.output else None
     settings = api.settings_to_look_at(parsed.what, overrides)
-    api.data(settings, file=file, limit=parsed.limit, console=_console(parsed), debug=parsed.debug)
+    api.data(settings, file=file, limit=parsed.limit, console=parsed.console, debug=parsed.debug)
 
 
 def prepare(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -191,7 +191,7 @@ def prepare(parsed: argparse.Namespace, overrides: Overrides) -> None:
     from keras_imagenet.settings.prepare import read
 
     require_no_settings(overrides, "prepare")
-    api.prepare(read(vars(parsed)), console=_console(parsed), debug=parsed.debug)
+    api.prepare(read(vars(parsed)), console=parsed.console, debug=parsed.debug)
 
 
 def benchmark(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -207,7 +207,7 @@ def benchmark(parsed: argparse.Namespace, overrides: Overrides) -> None:
         evaluation=parsed.evaluation,
         seconds=parsed.seconds,
         file=file,
-        console=_console(parsed),
+        console=parsed.console,
         debug=parsed.debug,
     )
 
@@ -218,7 +218,7 @@ def runs(parsed: argparse.Namespace, overrides: Overrides) -> None:
 
     require_no_settings(overrides, "runs")
     rows, lines = table(parsed.directory)
-    _console(parsed).result(rows, lines)
+    parsed.console.result(rows, lines)
 
 
 def schema(parsed: argparse.Namespace, overrides: Overrides) -> None:
@@ -399,9 +399,3 @@ def _prepare_options(parser: argparse.ArgumentParser) -> None:
     for name, field in PrepareSettings.model_fields.items():
         default = "" if field.default is None or field.is_required() else f" (default: {field.default})"
         parser.add_argument(f"--{name}", help=field.description + default, required=field.is_required())
-
-
-def _console(parsed: argparse.Namespace):
-    from keras_imagenet.console import Console
-
-    return Console.standard(as_json=parsed.json)

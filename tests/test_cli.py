@@ -307,6 +307,7 @@ rm "$1/filler"
 """
 
 
+@pytest.mark.slow
 def test_a_file_system_that_is_full_is_one_line_and_the_run_goes_on_once_there_is_room(tmp_path: Path) -> None:
     """A real one, of 30 MiB, in a mount namespace of the test's own."""
     words = [

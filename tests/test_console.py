@@ -75,6 +75,7 @@ def test_a_complaint_shows_the_name_and_stays_one_line(words, code, capsys, tmp_
     assert printed.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_class_with_an_escape_is_trained_and_named_escaped(command, tmp_path):
     for name, level in (("red\x1b[31m", 200), ("dark", 20)):
         (tmp_path / "photos" / name).mkdir(parents=True)

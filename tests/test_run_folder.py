@@ -198,6 +198,7 @@ def test_a_run_is_measured_from_another_working_directory(tmp_path: Path, monkey
     assert main(["evaluate", "../run"]) == 0
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_without_the_weights_it_began_with(unfinished: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     """A checkpoint holds all of them, and the settings what they had said of the network."""
     monkeypatch.chdir(tmp_path)

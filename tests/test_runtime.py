@@ -98,6 +98,7 @@ def test_variables_that_act_on_numbers_are_written_down(command, tmp_path) -> No
     assert not [name for name in variables if name.startswith(("TF_CPP_", "KERAS_"))]
 
 
+@pytest.mark.slow
 def test_no_folder_beside_the_run_need_be_written(command, tmp_path) -> None:
     """An installation that is not ours, and a home that is missing: Numba, Matplotlib and Keras all keep caches there."""
     package = Path(keras_imagenet.__file__).parent

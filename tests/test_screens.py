@@ -126,6 +126,7 @@ def test_nothing_is_left_of_what_was_redrawn(digits: Recording) -> None:
     assert sum(line.startswith("epoch 20/20: loss ") for line in last) == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_the_command_to_go_on_and_no_bar(tmp_path: Path) -> None:
     """While training on photos, of which one cannot be read and is named above the bar."""
     random = np.random.default_rng(0)

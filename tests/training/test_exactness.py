@@ -65,7 +65,14 @@ def test_another_seed_gives_other_weights(command, digits_run: Path, tmp_path: P
     assert not np.array_equal(weights(digits_run)[0], weights(tmp_path / "other")[0])
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGKILL, id="SIGKILL"),
+        pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, id="SIGINT", marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_run_goes_on_to_the_same_bits(digits_run: Path, tmp_path: Path, number: signal.Signals) -> None:
     """keras-team/keras#22010: how to continue from the middle of an epoch. Dropout masks and history included."""
     run = tmp_path / "interrupted"

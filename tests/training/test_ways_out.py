@@ -142,6 +142,7 @@ def test_checkpoints_by_the_clock_the_newest_and_the_best_epochs(tmp_path: Path)
     assert found == ["step-00000003.npz", "step-00000008.npz", "step-00000009.npz"]
 
 
+@pytest.mark.slow
 def test_too_little_memory_names_the_parts_that_are_smaller(tmp_path: Path, capsys) -> None:
     class Large(keras.layers.Layer):
         def call(self, images, training=False):

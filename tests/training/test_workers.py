@@ -103,6 +103,7 @@ def weights(run: Path) -> list[np.ndarray]:
     return keras.saving.load_model(run / "model.keras").get_weights()
 
 
+@pytest.mark.slow
 def test_one_worker_s_signal_ends_all_and_all_go_on(command, tmp_path: Path) -> None:
     """To the weights of one process by itself, with validation shared out; worker 0 alone writes."""
     words = (
