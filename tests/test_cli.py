@@ -234,6 +234,7 @@ def test_a_run_folder_that_cannot_be_written(capsys, tmp_path: Path) -> None:
     assert f"runtime.run_folder = {tmp_path / 'file' / 'run'}: cannot be written" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_fit_and_evaluate_take_odd_names_and_name_what_cannot_be_read(
     command, digits_run: Path, tmp_path: Path
 ) -> None:

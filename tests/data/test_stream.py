@@ -70,6 +70,7 @@ def asked(faults: str, photos: Path, expression: str) -> list:
     return ast.literal_eval(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_an_error_that_passes_is_waited_for(faults, photos) -> None:
     """The counter of opens goes on, so the faults of one errno come after those of another."""
     numbers = (*PASSING, errno.EIO)
@@ -83,6 +84,7 @@ def test_an_error_that_stays_names_the_file_in_plain_words(faults, photos) -> No
     assert found == [("DataUnavailable", message) for message in expected]
 
 
+@pytest.mark.slow
 def test_one_image_in_a_damaged_place_is_left_out_and_a_disk_that_is_gone_is_not(faults, photos) -> None:
     one, all_of_them, denied = asked(
         faults,
@@ -95,6 +97,7 @@ def test_one_image_in_a_damaged_place_is_left_out_and_a_disk_that_is_gone_is_not
     assert denied == (15, [("bee/3.png", "cannot be read: Permission denied")])
 
 
+@pytest.mark.slow
 def test_training_saves_its_state_and_goes_on_when_the_disk_is_back(faults, photos, command, tmp_path) -> None:
     words = ("--data.source.name", "folder", "--data.source.directory", photos, "--data.size", "16")
     run = ("fit", *words, "--train.batch_size", "4", "--train.steps", "16", "--runtime.run_folder", tmp_path / "run")

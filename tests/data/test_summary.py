@@ -76,6 +76,7 @@ def test_a_sheet_is_drawn_whatever_batch_mixing_and_replicas_could_share(command
         assert image.size[0] > 1000
 
 
+@pytest.mark.slow
 def test_a_sheet_shows_what_training_gets_where_weights_bring_their_preset(command, tmp_path):
     """Of weights trained at 16 pixels the images are cut to 16, as `fit` does, unless data.size says otherwise."""
     run = tmp_path / "run"

@@ -95,7 +95,8 @@ def test_colour_jitter_draws_the_hues_shift_evenly():
 
 def test_augmix_draws_operations_strengths_and_signs_evenly():
     """Each of 13 x 3 x 2 combinations."""
-    index, level, sign = (drawn.numpy().ravel() for drawn in augmix.augmix_draws(seeds(3900), 13, 3, width=1, depth=1))
+    draws = augmix.augmix_draws(seeds(3900), 13, 3, width=1, depth=1)
+    index, level, sign = (drawn.numpy().ravel() for drawn in (draws.index, draws.level, draws.sign))
     counts = Counter(zip(index.tolist(), np.round(level * 9).tolist(), sign.tolist(), strict=True))
     wanted = [(number, strength, way) for number in range(13) for strength in range(3) for way in (-1, 1)]
     assert set(counts) == set(wanted)
