@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_imagenet import cluster, recipes, run_folder, runtime
-from keras_imagenet import preset as presets
 from keras_imagenet.console import Console
 from keras_imagenet.data import sources
 from keras_imagenet.data.sources.places import source_at
@@ -24,6 +23,7 @@ from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.serving import subject
 from keras_imagenet.settings import RuntimeSettings, Settings
 from keras_imagenet.settings.prepare import PrepareSettings
+from keras_imagenet.settings.resolution import resolve
 from keras_imagenet.settings.sizing import sized
 from keras_imagenet.training import guards
 from keras_imagenet.ways_out import said_how_to_go_on
@@ -305,7 +305,7 @@ def treatment(settings: Settings, *, debug: bool = False) -> tuple[list[dict[str
     from keras_imagenet.training import optimizers
 
     record = registry.catalogue().get(settings.model.name)
-    preset = presets.resolve(settings.data)
+    preset = resolve(settings.data)
     network = assembly.fresh(settings, preset.input_shape, record.classes if record else 1000)
     freezing.freeze(network, settings.model.freeze)
     size = settings.train.batch_size if isinstance(settings.train.batch_size, int) else 1

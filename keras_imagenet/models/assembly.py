@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_imagenet import preset as presets
 from keras_imagenet.errors import SettingsError, nearest
 from keras_imagenet.models import freezing, registry, weights
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
 from keras_imagenet.settings.model import ModelSettings
+from keras_imagenet.settings.resolution import resolve
 
 if TYPE_CHECKING:
     import keras
@@ -34,7 +34,7 @@ def origin_of(settings: Settings) -> Origin | None:
 def preset_of(settings: Settings, origin: Origin | None) -> Preset:
     """The settings' preset, over that of the weights' origin, over the defaults."""
     known = origin.preset if origin else None
-    return presets.resolve(settings.data, Preset(**known) if known else None)
+    return resolve(settings.data, Preset(**known) if known else None)
 
 
 def resolved(settings: Settings, origin: Origin | None) -> Settings:

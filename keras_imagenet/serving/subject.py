@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_imagenet import preset as presets
 from keras_imagenet import recipes, run_folder
 from keras_imagenet.data.sources import Source
 from keras_imagenet.data.sources.places import source_at
@@ -19,6 +18,7 @@ from keras_imagenet.models.weights import Origin
 from keras_imagenet.preset import Preset
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.settings import Settings
+from keras_imagenet.settings.resolution import resolve
 
 if TYPE_CHECKING:
     import keras
@@ -49,7 +49,7 @@ class Subject:
     def preset(self) -> Preset:
         """The preprocessing it is used with, under the settings."""
         stored = self.folder.preset if self.folder else None
-        resolved = presets.resolve(self.settings.data, stored) if stored else None
+        resolved = resolve(self.settings.data, stored) if stored else None
         return (resolved or assembly.preset_of(self.settings, self.origin)).evaluation
 
     @property

@@ -8,12 +8,12 @@ import tensorflow as tf
 from pictures import encoded, photo
 from PIL import Image
 
-from keras_imagenet import preset as presets
 from keras_imagenet import recipes
 from keras_imagenet.data.images import decode, evaluation_crops, random_resized_crops, servable_evaluation_crop
 from keras_imagenet.data.images.rendering import Rendering
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.preset import Preset
+from keras_imagenet.settings.resolution import resolve
 
 GROUND = (250, 7, 130)
 SIZE = WIDTH, HEIGHT = 40, 30
@@ -121,7 +121,7 @@ def test_training_evaluation_and_serving_see_the_same(fit):
 
 
 def resolved(flags: dict[str, str], origin: Preset | None = None) -> Preset:
-    return presets.resolve(recipes.load(None, [(f"data.{name}", value) for name, value in flags.items()]).data, origin)
+    return resolve(recipes.load(None, [(f"data.{name}", value) for name, value in flags.items()]).data, origin)
 
 
 def test_settings_name_bits_and_colours():

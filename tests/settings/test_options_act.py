@@ -7,6 +7,7 @@ from keras_imagenet import preset as presets
 from keras_imagenet import recipes
 from keras_imagenet.cli import main
 from keras_imagenet.errors import SettingsError
+from keras_imagenet.settings.resolution import resolve
 
 STEP = ("schedule.name", "step")
 
@@ -96,20 +97,20 @@ def test_what_would_do_nothing_is_refused(flags, message):
 def test_a_preset_field_that_does_nothing_beside_the_others_is_refused(flags, message):
     settings = recipes.load(None, [(f"data.{name}", value) for name, value in flags.items()]).data
     with pytest.raises(SettingsError) as caught:
-        presets.resolve(settings)
+        resolve(settings)
     assert message in str(caught.value)
 
 
 def test_a_size_of_training_that_is_evaluation_s_is_no_mistake():
     """`--data.size 224` over a recipe that trains at 160 and evaluates at 224."""
     settings = recipes.load(None, [("data.size", "224"), ("data.evaluation_size", "224")]).data
-    assert presets.resolve(settings).evaluation.size == (224, 224)
+    assert resolve(settings).evaluation.size == (224, 224)
 
 
 def test_a_preset_field_that_takes_the_weights_own_back_acts():
     origin = presets.Preset(evaluation_size=(288, 288), evaluation_kernel="bicubic")
     settings = recipes.load(None, [("data.evaluation_size", "224"), ("data.evaluation_kernel", "area")]).data
-    assert presets.resolve(settings, origin).evaluation.size == (224, 224)
+    assert resolve(settings, origin).evaluation.size == (224, 224)
 
 
 @pytest.mark.parametrize(
