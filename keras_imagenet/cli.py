@@ -248,6 +248,7 @@ def _parser() -> argparse.ArgumentParser:
         child.takes_settings = takes_settings
         return child
 
+    _training_commands(command)
     _network_commands(command)
     _recipe_command(command)
     _data_commands(command)
@@ -255,7 +256,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+def _training_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     child = command(
         "fit", fit, "train a network on your photos, or, without arguments, on handwritten digits", takes_settings=True
     )
@@ -300,6 +301,8 @@ def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         help="write predictions.csv, classes.csv, confusion.png and mistakes.png there",
     )
 
+
+def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     child = command("predict", predict, "say what is on images")
     child.add_argument("run_or_name", type=os.path.expanduser, metavar="RUN", help=_RUN_OR_NAME)
     child.add_argument(
