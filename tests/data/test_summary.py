@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from keras_imagenet import preset as presets
 from keras_imagenet.data.sheet import draw_first_batch
 from keras_imagenet.data.sources import open_source
 from keras_imagenet.data.summary import summary, summary_lines
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
+from keras_imagenet.settings.resolution import resolve
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +59,13 @@ def test_a_limit_says_that_it_looked_at_some(settings):
 
 def test_the_sheet_shows_the_readable_images_of_the_first_batch(settings, tmp_path):
     splits = open_source(settings.data.source)
-    draw_first_batch(settings, presets.resolve(settings.data), splits, tmp_path / "sheet.png", threads=1)
+    draw_first_batch(settings, resolve(settings.data), splits, tmp_path / "sheet.png", threads=1)
     with Image.open(tmp_path / "sheet.png") as image:
         assert image.size[0] > 1000
     with pytest.raises(
         SettingsError, match=r"--output .*sheet.docx: cannot be written: Format 'docx' is not supported"
     ):
-        draw_first_batch(settings, presets.resolve(settings.data), splits, Path(tmp_path / "sheet.docx"), threads=1)
+        draw_first_batch(settings, resolve(settings.data), splits, Path(tmp_path / "sheet.docx"), threads=1)
 
 
 def test_a_sheet_is_drawn_whatever_batch_mixing_and_replicas_could_share(command, tmp_path):
