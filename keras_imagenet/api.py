@@ -418,7 +418,8 @@ def _closing_lines(folder: RunFolder, metrics: dict[str, Any]) -> list[str]:
     from keras_imagenet.serving import evaluate as measuring
 
     best = metrics["best"]
-    earlier = f" (best top-1 {best['top1']:.4f} after epoch {best['epoch']})" if best else ""
+    when = f"after epoch {best['epoch']}" if best and best["epoch"] else "of the solved head alone"
+    earlier = f" (best top-1 {best['top1']:.4f} {when})" if best and metrics["epochs"] else ""
     return [
         f"reached: {measuring.reached(metrics, len(folder.classes.names))}{earlier}",
         f"run folder: {folder.path}",

@@ -6,10 +6,11 @@
 For each network named, ours is the step that `fit` runs (normalising, loss, top-1 and top-5, reduction, the rule). before is
 the train function of another checkout of this project, of the first network: a clone of 7bfc267, say, whose
 training/trainer.py has Trainer. bare is the first network with the same loss and rule in the shortest tf.function that
-trains: what the step adds is measured against it. theirs is a network of keras.applications, compiled plainly (`jit_compile`
-left at "auto") and called with `train_on_batch`; it has its strides and biases as our resnet50_v1, while resnet50 (v1.5) needs
-6 % more multiply-accumulates. torch is the first network in PyTorch, eager, channels last: torchvision's, or our cifar_net
-written again; for it KERAS_IMAGENET_PEERS names a Python with torch and torchvision.
+trains: what the step adds is measured against it. theirs is a network of keras.applications or of ours, compiled plainly
+(`jit_compile` left at "auto") and called with `train_on_batch`, on which Keras' `fit` rests; ResNet50 has its strides and
+biases as our resnet50_v1, while resnet50 (v1.5) needs 6 % more multiply-accumulates. torch is the first network in PyTorch,
+eager, channels last: torchvision's, or our cifar_net written again; for it KERAS_IMAGENET_PEERS names a Python with torch
+and torchvision.
 
 All have SGD with momentum 0.9 and one batch of random pixels of 1,000 classes. Two steps of each come first and do not count:
 the first traces the graph. Then a round of some steps of each in turn, A B A B, while the others wait. Prints each round's
@@ -139,7 +140,7 @@ def before_step(arguments: argparse.Namespace) -> Step:
     from keras_imagenet.training.trainer import Trainer
 
     from keras_imagenet.models import registry
-    from keras_imagenet.settings.optimizer import SGDSettings
+    from keras_imagenet.settings import SGDSettings
     from keras_imagenet.training import fused_norm, optimizers
 
     place = (
@@ -183,12 +184,19 @@ def bare_step(arguments: argparse.Namespace) -> Step:
 
 
 def their_step(arguments: argparse.Namespace) -> Step:
-    """A network of keras.applications compiled as a user does, on float pixels."""
+    """A network of keras.applications or of ours, compiled as a user does, on float pixels."""
     import keras
 
+    from keras_imagenet.models import registry
+
     batch, shape = batch_of(arguments), (arguments.size, arguments.size, 3)
-    network = getattr(keras.applications, arguments.theirs)(weights=None, input_shape=shape, classes=CLASSES)
-    network.compile(keras.optimizers.SGD(RATE, momentum=MOMENTUM), keras.losses.SparseCategoricalCrossentropy())
+    ours = not hasattr(keras.applications, arguments.theirs)
+    if ours:
+        network = registry.build(arguments.theirs, input_shape=shape, classes=CLASSES)
+    else:
+        network = getattr(keras.applications, arguments.theirs)(weights=None, input_shape=shape, classes=CLASSES)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=ours)
+    network.compile(keras.optimizers.SGD(RATE, momentum=MOMENTUM), loss)
     pixels, labels = batch["images"].numpy().astype("float32"), batch["labels"].numpy()
     return lambda: network.train_on_batch(pixels, labels)
 

@@ -111,7 +111,9 @@ class Settings(Group):
     def _within_the_run(self):
         """Nothing is set for a time after the run's end; in a run of so many steps epochs are known with the data only."""
         epochs = self.train.length_in_epochs
-        if epochs is None:
+        if epochs == 0 and self.model.head != "probe":
+            raise ValueError("train.epochs = 0: trains nothing; give more, or model.head probe, which needs none")
+        if not epochs:
             return self
         warmup = getattr(self.schedule, "warmup_epochs", 0.0)
         if warmup > epochs:

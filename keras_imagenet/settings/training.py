@@ -13,7 +13,8 @@ class TrainSettings(Group):
     """The length of a run, its batches, and when it is evaluated, saved and stopped."""
 
     epochs: AutoEpochs | None = None
-    """Passes over the training examples, or auto: the fewer the more examples; 10 if neither epochs nor steps is given."""
+    """Passes over the training examples, or auto: the fewer the more examples; 10 if neither epochs nor steps is given.
+    0 leaves the network as it is but for the head that `model.head` probe solves."""
     steps: Steps | None = None
     """Optimizer steps, instead of epochs."""
     batch_size: AutoBatchSize = 64
@@ -67,4 +68,6 @@ class TrainSettings(Group):
     @property
     def length_in_epochs(self) -> float | None:
         """Epochs to train; None where the length is given in steps, or follows from the data."""
-        return None if self.steps is not None or self.epochs == "auto" else self.epochs or 10.0
+        if self.steps is not None or self.epochs == "auto":
+            return None
+        return 10.0 if self.epochs is None else self.epochs

@@ -35,10 +35,19 @@ def announcement(run: Run) -> list[str]:
     about = "about " if batches.size % repeats else ""
     repeated = f", {about}{batches.different} different ones {repeats} times each" if repeats > 1 else ""
     parts = f" in {batches.accumulate} parts of {batches.micro_rows}" if batches.accumulate > 1 else ""
-    return [
+    beginnings = [
         f"data: {settings.data.source.name}, {n:,} examples to train on, {validation}, {len(run.training.classes):,} classes",
         f"model: {settings.model.name}, input {'x'.join(map(str, run.preset.input_shape))}, "
         f"{network.count_params():,} parameters, {run.started_from}",
+    ]
+    acting = (
+        f"runtime: {settings.runtime.precision} on {device_names}, {runtime.threads(settings.runtime)} reading threads, "
+        f"seed {settings.runtime.seed}; {run.compiled.why}; {pipeline.describe_exactness(settings.augment)}{recomputed}"
+    )
+    if not run.course.steps:
+        return [*beginnings, "length: no epoch; the head that is solved is all that is learned", acting]
+    return [
+        *beginnings,
         f"batches: {batch_size} examples{repeated}, {batches.rows} on each of {batches.replicas} replica(s){parts}; "
         f"{n / batch_size:.1f} steps an epoch, {run.course.steps:,} in all",
         *_team(run),
@@ -49,8 +58,7 @@ def announcement(run: Run) -> list[str]:
         f"of {len(variables)} weights{_sparing(run)}",
         *_teacher(run),
         *_average(run),
-        f"runtime: {settings.runtime.precision} on {device_names}, {runtime.threads(settings.runtime)} reading threads, "
-        f"seed {settings.runtime.seed}; {run.compiled.why}; {pipeline.describe_exactness(settings.augment)}{recomputed}",
+        acting,
         *phases.lines(settings, run.course),
     ]
 

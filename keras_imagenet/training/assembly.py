@@ -46,7 +46,7 @@ class Run:
 
     evaluated: the network at evaluation's size, of weights of the same shapes; most often the state's own. step: makes a
     step, see `training.step`. compiled: whether XLA compiles it, and why or why not. stretches: the run's parts, whose images
-    have a size and augmentation of their own.
+    have a size and augmentation of their own. solved: what became of the head's probe, where this process solved it.
     """
 
     settings: Settings
@@ -63,6 +63,7 @@ class Run:
     compiled: runtime.Compiled
     started_from: str
     stretches: tuple[Stretch, ...]
+    solved: probe.Probe | None
 
     @property
     def fingerprint(self) -> str:
@@ -98,12 +99,12 @@ def assemble(
         evaluated = networks.at_evaluation_size(network, settings, preset, origin)
         resized = resizing.networks_by_size(network, settings, stretches, origin)
     objective = replace(objective, teacher=teachers.build(settings.teacher, training, preset, strategy))
-    probed = _probe(settings, preset, training, strategy, network, evaluated, begin) if begin else {}
+    solved = _probe(settings, preset, training, strategy, network, evaluated, begin) if begin else None
     with strategy.scope():
         optimizer = optimizer_of(settings, network, course.batches.size)
         average = _average(settings, course)
         state = states.start(network, optimizer, settings.runtime.precision, average)
-    state.unreadable.update(probed)
+    state.unreadable.update(solved.unreadable if solved else {})
     if not network.trainable_variables:
         raise SettingsError(
             f"model.name = {settings.model.name}: has no weight that learns, so there is nothing to train"
@@ -134,6 +135,7 @@ def assemble(
         step=resizing.step_by_stretch(state, stretches, step_of),
         compiled=compiled,
         started_from="from its checkpoint" if kept else _started_from(origin, fitted),
+        solved=solved,
     )
 
 
@@ -180,10 +182,10 @@ def _probe(
     network: keras.Model,
     evaluated: keras.Model,
     console: Console,
-) -> dict[int, str]:
-    """Solve the head where the settings say so; which examples could not be read, and why."""
+) -> probe.Probe | None:
+    """Solve the head where the settings say so."""
     if settings.model.head != "probe":
-        return {}
+        return None
     if workers.count(strategy) > 1:
         raise SettingsError("model.head = probe: is solved on one machine; train on one, or leave head out")
     console.say(f"head: looking at the training photos with {settings.model.name} as it is")
@@ -198,7 +200,7 @@ def _probe(
         report=partial(_report_unreadable, settings.data.source.unreadable, console),
     )
     console.say(found.line)
-    return found.unreadable
+    return found
 
 
 def _objective(settings: Settings, preset: Preset, training: Source) -> objectives.Objective:

@@ -63,6 +63,8 @@ class KerasCallbacks:
         validation = {name: row[f"validation_{name}"] for name in SUMS[:3] if f"validation_{name}" in row}
         if validation:
             self.list.on_test_end(validation)
+        if row["epoch"] == 0:  # Keras knows of no epoch before the first step.
+            return self._stopped()
         logs = {name: row[name] for name in (*SUMS[:3], "learning_rate")}
         self.logs = logs | {f"val_{name}": value for name, value in validation.items()}
         self.list.on_epoch_end(self.epoch, self.logs)

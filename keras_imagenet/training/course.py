@@ -47,7 +47,7 @@ def course_of(settings: Settings, examples: int, replicas: int = 1, workers: int
         accumulate=train.accumulate,
         mixed=any(augment.mixing for augment in (settings.augment, *augments(settings.augment, settings.phases))),
     )
-    epochs = train.length_in_epochs or batches.epochs(train.steps, examples)
+    epochs = train.length_in_epochs if train.steps is None else batches.epochs(train.steps, examples)
     schedule = schedules.build(
         settings.schedule,
         settings.optimizer.learning_rate,

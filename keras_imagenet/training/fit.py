@@ -252,7 +252,7 @@ def _finish(
         "unreadable": int(workers.summed(run.strategy, np.array(len(validation.unreadable) if validation else 0))),
         "measured_on": "validation examples" if validation else "training examples, while training",
         "best": {"epoch": best["epoch"], "top1": best[f"{of}_top1"]} if best else None,
-        "epochs": len(state.rows),
+        "epochs": sum(row["epoch"] > 0 for row in state.rows),
         "steps": state.step,
         "training_seconds": round(state.seconds, 1),
     }

@@ -41,7 +41,30 @@ def train(
     view = View(state, _rate_now(run), course.steps, ceil(course.epochs))
     saving, asked, alone = Saving(run, folder, monitors), Wishes(), workers.count(run.strategy) == 1
 
+    def close(epoch: int, over: bool) -> None:
+        """Measure, note and save an epoch that ends here; over: whether somebody asked in it for the run to end."""
+        with saving.whatever_fails():
+            row, confusion = _measured(run, epoch, evaluate, monitors, lambda: signals.caught and saving.once())
+        _end_epoch(state, row)
+        if settings.keep in BEST_OF and state.best_row(BEST_OF[settings.keep]) is row:
+            state.best = state.values(averaged=settings.keep == "best_average")
+        state.over |= _patience_is_out(state, settings.patience)
+        saving.save()  # Before anyone is told: an output may be closed, and a user's callback may fail.
+        if saving.writes:
+            write_history(folder.history_file, state.rows)
+        wishes = [monitor.end_epoch(row, confusion) for monitor in monitors]
+        acting = Wishes(signals.caught is not None, over=any(wishes) or over)
+        acting = Wishes(*(workers.summed(run.strategy, np.array(acting, np.float64)) > 0).tolist())
+        state.over |= acting.over
+        if acting.over or acting.interrupted:
+            saving.save()
+        signals.heed(state.step, acting.interrupted)
+
     with Signals().watching() as signals, _shown(monitors, view):
+        if run.solved is not None:  # The head that training starts from is the end of an epoch 0.
+            state.sums.assign(run.solved.sums)
+            state.seconds = state.epoch_seconds = run.solved.seconds
+            close(0, over=False)
         for epoch, end in run.course.epoch_ends(after=state.epoch_began):
             if state.over and state.step == state.epoch_began:  # Else an epoch is open that ended early.
                 break
@@ -70,22 +93,8 @@ def train(
                     signals.heed(state.step, acting.interrupted)
                     return False
                 saving.save_if_due()
-            with saving.whatever_fails():
-                row, confusion = _measured(run, epoch, evaluate, monitors, lambda: signals.caught and saving.once())
-            _end_epoch(state, row)
-            if settings.keep in BEST_OF and state.best_row(BEST_OF[settings.keep]) is row:
-                state.best = state.values(averaged=settings.keep == "best_average")
-            state.over |= _patience_is_out(state, settings.patience)
-            saving.save()  # Before anyone is told: an output may be closed, and a user's callback may fail.
-            if saving.writes:
-                write_history(folder.history_file, state.rows)
-            wishes = [monitor.end_epoch(row, confusion) for monitor in monitors]
-            acting = Wishes(signals.caught is not None, over=any(wishes) or asked.over)
-            acting = Wishes(*(workers.summed(run.strategy, np.array(acting, np.float64)) > 0).tolist())
-            asked, state.over = Wishes(), state.over or acting.over
-            if acting.over or acting.interrupted:
-                saving.save()
-            signals.heed(state.step, acting.interrupted)
+            close(epoch, asked.over)
+            asked = Wishes()
     return True
 
 
@@ -185,7 +194,7 @@ def _measured(
         "loss": training.loss,
         "top1": training.top1,
         "top5": training.top5,
-        "learning_rate": run.course.schedule(state.step - 1, state.validation_losses()),
+        "learning_rate": run.course.schedule(state.step - 1, state.validation_losses()) if state.step else 0.0,
         "seconds": round(state.epoch_seconds, 3),
         "images_per_second": round(_rate(state, training.examples), 1),
         "examples": training.examples,

@@ -73,7 +73,10 @@ class Monitor(Protocol):
         """Between steps: 'validating' or 'saving' begins."""
 
     def end_epoch(self, row: Row, confusion: np.ndarray | None) -> bool:
-        """After an epoch's validation: its row, and the confusion matrix int64 [label, prediction] where there is one."""
+        """After an epoch's validation: its row, and the confusion matrix int64 [label, prediction] where there is one.
+
+        Epoch 0, which nothing begins, is what the network was before its first step, where its head was solved.
+        """
 
     def end(self) -> None:
         """Whichever way the run ends."""
@@ -138,7 +141,7 @@ class TensorBoard:
         """Start counting, and take back what a process wrote that was killed after its last checkpoint."""
         self.view, self.meter, self.began, self.drawn_at = view, Meter(view), view.state.step, time.perf_counter()
         for folder in self.folders:
-            _take_back(folder, view.state.step)
+            _take_back(folder, view.state)
         self.training, self.validation = (tf.summary.create_file_writer(str(folder)) for folder in self.folders)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -194,14 +197,14 @@ class TensorBoard:
                     tf.summary.scalar(tag, value)
 
 
-def _take_back(folder: Path, step: int) -> None:
-    """Let TensorBoard drop the points after a step (before the first step, all), which will be written again.
+def _take_back(folder: Path, state: State) -> None:
+    """Let TensorBoard drop the points after the state's step, which will be written again; before the first row, all.
 
     The beginning of a session says so, since files of events are only ever added to; the first beginning takes nothing back.
     """
     with tf.Graph().as_default(), tf.compat.v1.summary.FileWriter(str(folder)) as writer:
         began = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
-        writer.add_session_log(began, step + 1 if step else 0)
+        writer.add_session_log(began, state.step + 1 if state.rows or state.step else 0)
 
 
 class ProgressLines:
@@ -255,7 +258,7 @@ class ProgressDisplay:
         from rich.spinner import Spinner
 
         self.view, self.meter, self.clock = view, Meter(view), TimeLeft(view)
-        self.epoch, self.now, self.values, self.read_at = 1, "compiling the first step", None, float("inf")
+        self.epoch, self.now, self.values, self.read_at = 0, "compiling the first step", None, float("inf")
         self.spinner, self.bar = Spinner("dots"), ProgressBar(total=view.total_steps, width=16)
         self.opened = ExitStack()
         self.opened.enter_context(self.console.redrawn())
@@ -300,7 +303,7 @@ class ProgressDisplay:
         step, total = self.view.state.step, self.view.total_steps
         self.bar.update(step)
         first = Table.grid(padding=(0, 1))
-        where = f"epoch {self.epoch}/{self.view.epochs} step {step}/{total}"
+        where = f"epoch {self.epoch}/{self.view.epochs}" + (f" step {step}/{total}" if total else "")
         first.add_row(self.spinner, where, self.bar, f"{self.clock.left()} left" if self.clock.steps > 0 else "")
         return Group(first, f"  {self._doing()}")
 
@@ -353,7 +356,8 @@ def describe(values: Mapping[str, float]) -> str:
 def epoch_line(row: Row, epochs: int) -> str:
     """An epoch's row in words: loss and top-1 in training and in validation, and the time of its steps; without an average
     it fits 80 columns."""
-    line = f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.4f}, top-1 {row['top1']:.4f}"
+    which = f"epoch {row['epoch']}/{epochs}" if row["epoch"] else "solved head"
+    line = f"{which}: loss {row['loss']:.4f}, top-1 {row['top1']:.4f}"
     if "validation_top1" in row:
         line += f"; validation {row['validation_loss']:.4f}, {row['validation_top1']:.4f}"
     if "average_top1" in row:

@@ -99,8 +99,8 @@ class State:
         return [first_copy(twins.get(place, variable.value)) for place, variable in enumerate(self.network.variables)]
 
     def validation_losses(self) -> list[float]:
-        """Of the epochs that are over."""
-        return [row["validation_loss"] for row in self.rows if "validation_loss" in row]
+        """Of the epochs of training that are over."""
+        return [row["validation_loss"] for row in self.rows if row["epoch"] and "validation_loss" in row]
 
     def best_row(self, of: str = "validation") -> Row | None:
         """As best_of, of its rows."""

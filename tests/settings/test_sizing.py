@@ -8,11 +8,15 @@ from keras_imagenet.settings.sizing import sized
 
 @pytest.mark.parametrize(
     ("examples", "batch_size", "epochs"),
-    [(1, 8, 1), (40, 8, 1), (250, 16, 2), (800, 64, 5), (20_000, 64, 3), (40_000, 64, 2)],
+    [(1, 8, 0), (99, 8, 0), (100, 8, 1), (250, 16, 2), (800, 64, 5), (20_000, 64, 3), (40_000, 64, 2)],
 )
 def test_batch_and_epochs_follow_from_the_number_of_photos(examples: int, batch_size: int, epochs: int) -> None:
     train = sized(recipes.load("photos/transfer"), examples).train
     assert (train.batch_size, train.epochs) == (batch_size, epochs)
+
+
+def test_a_network_whose_head_is_not_solved_trains_however_few_the_photos() -> None:
+    assert sized(recipes.load("photos/transfer", {"model.head": "fresh"}), 40).train.epochs == 1
 
 
 def test_numbers_given_stay_and_the_sized_settings_are_a_recipe(tmp_path) -> None:
