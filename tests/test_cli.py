@@ -164,6 +164,7 @@ def test_another_model_over_the_default_recipe_and_a_dry_run_leaves_nothing(comm
             "-x.jpg: a name that begins with - is read as an option; write -- before it",
         ),
         ([], 2, "the following arguments are required: COMMAND"),
+        (["evaluate", "my run", "my run"], 2, "my run: is a run, not photos; one run is measured at a time\n"),
         (["evaluate", "no/run"], 2, "no/run: no such run folder, and no such model"),
         (["evaluate", "cifar_net"], 2, "model.weights = published: none are known for cifar_net"),
         (["fit", "--model.head", "probe"], 2, "head probe needs layers that have learned; give weights, such as"),

@@ -190,3 +190,9 @@ def test_no_matrix_is_counted_of_so_many_classes_that_it_would_fill_the_memory()
     measure = evaluator(answers_of_label(21_841), preset, tf.distribute.get_strategy())
     metrics, confusion = measure(batches_of([0, 1], [0, 255], 2))
     assert (metrics.top1, confusion) == (1.0, None)
+
+
+def test_another_size_than_the_network_s_names_the_setting_that_asked_for_it(command, digits_run) -> None:
+    for setting in ("data.size", "data.evaluation_size"):
+        done = command("evaluate", digits_run, f"--{setting}", "16")
+        assert (done.returncode, done.stderr) == (2, f"keras-imagenet: {setting}: {digits_run} takes images of 8x8x1\n")

@@ -34,7 +34,8 @@ def evaluate(
     with strategy.scope():
         network = subject.network(source.classes, of_run)
     if network.input_shape[1:] != preset.input_shape:
-        raise SettingsError(f"data.size: {subject.name} takes images of {'x'.join(map(str, network.input_shape[1:]))}")
+        asked = "data.size" if settings.data.evaluation_size is None else "data.evaluation_size"
+        raise SettingsError(f"{asked}: {subject.name} takes images of {'x'.join(map(str, network.input_shape[1:]))}")
     measured = 0
 
     def count(examples: int) -> None:

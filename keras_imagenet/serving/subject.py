@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_imagenet import recipes, run_folder
 from keras_imagenet.data.sources import Source
-from keras_imagenet.data.sources.places import source_at
+from keras_imagenet.data.sources.places import is_run, source_at
 from keras_imagenet.errors import DataError, SettingsError, nearest
 from keras_imagenet.labels import ClassList, read_classes
 from keras_imagenet.models import assembly, registry
@@ -106,6 +106,8 @@ def opened(
     if not isinstance(run_or_name, str | os.PathLike | RunFolder):
         shown = f"{run_or_name!r:.60} ({type(run_or_name).__name__})"
         raise SettingsError(f"expected what fit returned, a run folder's path or a network's name, not {shown}")
+    if photos is not None and is_run(Path(os.path.expanduser(photos))):
+        raise SettingsError(f"{photos}: is a run, not photos; one run is measured at a time")
     path = run_or_name.path if isinstance(run_or_name, RunFolder) else Path(os.path.expanduser(run_or_name))
     name, source = str(path), source_at(photos) if photos is not None else None
     if path.is_dir():

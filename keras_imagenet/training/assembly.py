@@ -112,7 +112,7 @@ def assemble(
     for one in resized.values():
         fused_norm.fuse(one)
     compiled = runtime.compiled(settings, steps.communicates(network, strategy))
-    clip = clipping.build(settings.train, network.trainable_variables)
+    clip = clipping.build(settings.train, network.trainable_variables, network.weights)
     plan = steps.Plan(course.batches.size, course.batches.accumulate, clip, compiled.on)
 
     def step_of(stretch: Stretch) -> Callable[..., None]:
@@ -144,7 +144,7 @@ def optimizer_of(settings: Settings, network: keras.Model, batch_size: int) -> o
     factor = settings.optimizer.depth_factor
     factors = freezing.depth_factors(network, factor) if factor < 1 else None
     peak = schedules.scaled(settings.optimizer.learning_rate, batch_size, settings.schedule.reference_batch)
-    return optimizers.build(settings.optimizer, network.trainable_variables, factors, peak)
+    return optimizers.build(settings.optimizer, network.trainable_variables, factors, peak, network.weights)
 
 
 def open_data(run: Run, console: Console) -> tuple[Stream, Stream | None]:

@@ -18,14 +18,16 @@ Clip = Callable[[Tensors, Tensors], Tensors]
 SMALLEST_WEIGHT, SMALLEST_GRADIENT = 1e-3, 1e-6
 
 
-def build(settings: TrainSettings, variables: Sequence[keras.Variable]) -> Clip | None:
-    """What the settings ask for, for these weights; None for nothing."""
+def build(
+    settings: TrainSettings, variables: Sequence[keras.Variable], among: Sequence[keras.Variable] | None = None
+) -> Clip | None:
+    """What the settings ask for, for these weights; None for nothing. among: all of the network's, where some do not learn."""
     if settings.clip_norm is not None:
         return lambda weights, gradients: by_norm(gradients, settings.clip_norm)
     if settings.clip_value is not None:
         return lambda weights, gradients: by_value(gradients, settings.clip_value)
     if settings.clip_adaptive is not None:
-        return partial(adaptively, factor=settings.clip_adaptive, left_out=kinds.of_head(variables))
+        return partial(adaptively, factor=settings.clip_adaptive, left_out=kinds.of_head(variables, among or variables))
     return None
 
 

@@ -25,15 +25,13 @@ from keras_imagenet.preset import Preset
 from keras_imagenet.run_folder import RunFolder
 from keras_imagenet.settings import Settings
 from keras_imagenet.settings.model import ModelSettings
-from keras_imagenet.training import checkpoints, loop, monitors, workers
+from keras_imagenet.training import checkpoints, loop, monitors, schedules, workers
 from keras_imagenet.training.announcement import announcement
 from keras_imagenet.training.assembly import Run, assemble, open_data
 from keras_imagenet.training.callbacks import KerasCallbacks
 from keras_imagenet.training.guards import Deadline
 
 LENGTH = {"train.epochs", "train.steps"}
-UNENDING = ("constant", "step", "exponential", "points")
-"""Schedules whose rate at a step does not depend on how long the run is."""
 
 
 def fit(
@@ -118,7 +116,7 @@ def _beginning(settings: Settings, splits: sources.Splits, folder: RunFolder) ->
         raise SettingsError(
             f"{folder.path}: holds a run of other settings ({', '.join(keys)}); give another runtime.run_folder, or the settings it has"
         )
-    ending = [f"{settings.schedule.name} schedule ends"] if settings.schedule.name not in UNENDING else []
+    ending = [f"{settings.schedule.name} schedule ends"] if schedules.ends_with_the_run(settings.schedule) else []
     if settings.average is not None and settings.average.name == "torchvision":
         ending.append("torchvision average's decay goes")
     if keys and ending:

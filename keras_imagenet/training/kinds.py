@@ -56,15 +56,16 @@ def fitting(patterns: Iterable[str], variables: Sequence[keras.Variable], settin
     return [[pattern for pattern in patterns if fits(pattern, variable)] for variable in variables]
 
 
-def of_head(variables: Sequence[keras.Variable]) -> list[bool]:
-    """Which of the weights, in the network's order, belong to the layers that give logits: the last, or ours by name."""
-    heads = {*HEADS, layer(variables[-1])} if variables else set()
+def of_head(variables: Sequence[keras.Variable], among: Sequence[keras.Variable]) -> list[bool]:
+    """Which weights belong to the layers that give logits: the last, or ours by name. among: all of the network's, in order,
+    since those that learn may be a part in the middle."""
+    heads = {*HEADS, *(layer(variable) for variable in among[-1:])}
     return [layer(variable) in heads for variable in variables]
 
 
-def of_matrices(variables: Sequence[keras.Variable]) -> list[bool]:
-    """Which of the weights are hidden matrices: kernels but the first layer's, the head's, and depthwise ones."""
+def of_matrices(variables: Sequence[keras.Variable], among: Sequence[keras.Variable]) -> list[bool]:
+    """Which weights are hidden matrices: kernels but the first layer's, the head's, and depthwise ones. among: as of_head."""
     return [
-        kind(variable) == "kernels" and variable.shape[-1] > 1 and layer(variable) != layer(variables[0]) and not head
-        for variable, head in zip(variables, of_head(variables), strict=True)
+        kind(variable) == "kernels" and variable.shape[-1] > 1 and layer(variable) != layer(among[0]) and not head
+        for variable, head in zip(variables, of_head(variables, among), strict=True)
     ]

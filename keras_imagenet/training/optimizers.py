@@ -58,8 +58,9 @@ def build(
     variables: Sequence[keras.Variable],
     rate_factors: Mapping[str, float] | None = None,
     peak: float | None = None,
+    among: Sequence[keras.Variable] | None = None,
 ) -> Optimizer:
-    """The optimizer of the settings for these weights, in the network's order.
+    """The optimizer of the settings for these weights, in the network's order; among: all of its, where some do not learn.
 
     rate_factors: by a variable's path, what its learning rate is multiplied by beside the settings' own factors, in
     decay by the rate too; 1 if not given. peak: the schedule's peak rate, the settings' if not given. Raises SettingsError
@@ -80,7 +81,7 @@ def build(
             decay / ((peak or settings.learning_rate) * factor) for decay, factor in zip(decays, factors, strict=True)
         ]
     if settings.name == "muon":
-        return _muon(settings, kinds.of_matrices(variables), decays, factors)
+        return _muon(settings, kinds.of_matrices(variables, among or variables), decays, factors)
     rule = (_rule(settings),) * len(variables)
     return Optimizer(rule, tuple(decays), tuple(factors), getattr(settings, "clip_norm", None))
 

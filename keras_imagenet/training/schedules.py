@@ -67,6 +67,13 @@ def build(
     return rate
 
 
+def ends_with_the_run(settings: ScheduleSettings) -> bool:
+    """Whether the rate at a step depends on how long the run is: in a longer one it would have been another."""
+    return settings.name in ("linear", "polynomial", "one_cycle") or (
+        settings.name == "cosine" and settings.restarts is None
+    )
+
+
 def scaled(rate: float, batch_size: int, reference_batch: int | None) -> float:
     """The rate for this batch size, where it is written for another."""
     return rate * batch_size / reference_batch if reference_batch else rate

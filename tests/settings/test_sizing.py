@@ -3,6 +3,7 @@
 import pytest
 
 from keras_imagenet import recipes
+from keras_imagenet.errors import SettingsError
 from keras_imagenet.settings.sizing import sized
 
 
@@ -25,3 +26,10 @@ def test_numbers_given_stay_and_the_sized_settings_are_a_recipe(tmp_path) -> Non
     (tmp_path / "kept.yaml").write_text(recipes.to_yaml(given))
     assert recipes.load(tmp_path / "kept.yaml") == given
     assert sized(given, 40) == given
+
+
+def test_what_does_not_fit_into_the_epochs_is_said() -> None:
+    given = recipes.load("photos/transfer", {"schedule.warmup_epochs": 4})
+    assert sized(given, 500).train.epochs == 5
+    with pytest.raises(SettingsError, match=r"warmup_epochs = 4: is more than the run's 2 epochs.* auto is 2 for 250"):
+        sized(given, 250)

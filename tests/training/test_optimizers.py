@@ -231,3 +231,21 @@ def test_muon_leaves_the_first_layer_the_head_and_vectors_to_sgd() -> None:
     assert found["stage1_conv/kernel"] == ("muon", 0.1, 1.0)
     assert found["logits/kernel"] == ("sgd", 0.1, 0.25)
     assert found["logits/bias"] == ("sgd", 0.0, 0.25)
+
+
+def test_what_is_first_and_last_is_so_in_the_network_and_not_among_what_learns() -> None:
+    """With the stem and the head frozen, the weights between are hidden matrices, which muon takes and clipping clips."""
+    images = keras.Input((6,))
+    x = keras.layers.Dense(4, name="stem_dense")(images)
+    x = keras.layers.Dense(4, name="stage1_dense", use_bias=False)(x)
+    x = keras.layers.Dense(4, name="stage2_dense", use_bias=False)(x)
+    network = keras.Model(images, keras.layers.Dense(5, name="answers")(x))
+    for name in ("stem_dense", "answers"):
+        network.get_layer(name).trainable = False
+    learning = network.trainable_variables
+    optimizer = optimizers.build(MuonSettings(name="muon"), learning, among=network.weights)
+    assert [rule.name for rule in optimizer.rules] == ["muon", "muon"]
+    clip = clipping.build(TrainSettings(clip_adaptive=0.01), learning, network.weights)
+    gradients = [tf.ones_like(variable) for variable in learning]
+    clipped = clip([tf.convert_to_tensor(variable.value) for variable in learning], gradients)
+    assert all(np.all(value.numpy() < 1) for value in clipped)

@@ -21,6 +21,28 @@ def rates(
     return schedules.build(checked, peak, batch_size=batch_size, steps_per_epoch=steps_per_epoch, total_steps=total)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"name": "constant"},
+        {"name": "step", "every": 3},
+        {"name": "exponential"},
+        {"name": "cosine"},
+        {"name": "cosine", "restarts": 3},
+        {"name": "linear"},
+        {"name": "polynomial"},
+        {"name": "one_cycle"},
+        {"name": "points", "points": [(0, 1), (4, 0.5), (30, 0)]},
+        {"name": "plateau"},
+    ],
+)
+def test_a_schedule_that_ends_with_the_run_is_known(settings: dict) -> None:
+    """A longer run makes the same steps first, or it is another run, and is said to be."""
+    short, long = (rates(total, **settings) for total in (100, 200))
+    differs = any(short(step) != long(step) for step in range(100))
+    assert schedules.ends_with_the_run(TypeAdapter(ScheduleSettings).validate_python(settings)) == differs
+
+
 EPOCHS = {"by": "epoch", "warmup_by": "epoch"}
 CURVES = {
     "torchvision v1": {"name": "step", "every": 3},
