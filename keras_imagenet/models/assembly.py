@@ -32,9 +32,12 @@ def origin_of(settings: Settings) -> Origin | None:
 
 
 def preset_of(settings: Settings, origin: Origin | None) -> Preset:
-    """The settings' preset, over that of the weights' origin, over the defaults."""
-    known = origin.preset if origin else None
-    return resolve(settings.data, Preset(**known) if known else None)
+    """The settings' preset, over that of the weights' origin, over the defaults; evaluated at the size that phases end with."""
+    known, data = origin.preset if origin else None, settings.data
+    sizes = [phase.size for phase in settings.phases if phase.size]
+    if sizes and data.evaluation_size is None:
+        data = data.model_copy(update={"evaluation_size": sizes[-1]})
+    return resolve(data, Preset(**known) if known else None)
 
 
 def resolved(settings: Settings, origin: Origin | None) -> Settings:

@@ -125,7 +125,8 @@ class DataSettings(Group):
     size: Size | None = None
     """Height and width of the network's input in pixels: one number, or [height, width]. 224 if not given."""
     evaluation_size: Size | None = None
-    """Height and width in evaluation, prediction and serving, for networks whose weights fit any size. size if not given."""
+    """Height and width in evaluation, prediction and serving, for networks whose weights fit any size.
+    If not given, the size that the last phase trains with, or size."""
     channels: Annotated[Literal[1, 3] | None, BeforeValidator(_number)] = None
     """1 for greyscale, 3 for RGB. 3 if not given."""
     fit: Literal["crop", "centre", "pad", "squash"] | None = None

@@ -96,8 +96,8 @@ def assemble(
     objective = _objective(settings, preset, training)
     with strategy.scope():
         network, fitted = networks.build(settings, preset, origin, training.classes)
-        evaluated = networks.at_evaluation_size(network, settings, preset, origin)
         resized = resizing.networks_by_size(network, settings, stretches, origin)
+        evaluated = networks.at_evaluation_size(network, settings, preset, origin)
     objective = replace(objective, teacher=teachers.build(settings.teacher, training, preset, strategy))
     solved = _probe(settings, preset, training, strategy, network, evaluated, begin) if begin else None
     with strategy.scope():

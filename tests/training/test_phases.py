@@ -12,6 +12,7 @@ from keras_imagenet import recipes
 from keras_imagenet.console import Console
 from keras_imagenet.data import sources
 from keras_imagenet.errors import SettingsError
+from keras_imagenet.models.assembly import preset_of
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings.phases import augments
 from keras_imagenet.training import phases
@@ -61,6 +62,21 @@ def test_ffcv_s_sizes_and_efficientnet_v2_s_strengths_begin_with_a_batch() -> No
     assert recipes.load(
         None, [("train.epochs", "350"), ("phases", json.dumps(settings.model_dump(mode="json")["phases"]))]
     )
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        ({}, (32, 32)),
+        ({"phases": "[{from_epoch: 2, size: 8}, {from_epoch: 4, size: [24, 32]}, {from_epoch: 6, augment: {rotation: 9}}]"}, (24, 32)),
+        ({"phases": "[{from_epoch: 2, size: 24}]", "data.evaluation_size": "40"}, (40, 40)),
+    ],
+)  # fmt: skip
+def test_evaluation_looks_at_images_as_large_as_training_ends_with(
+    flags: dict[str, str], wanted: tuple[int, int]
+) -> None:
+    settings = recipes.load(None, [*flags.items(), ("data.size", "32")])
+    assert preset_of(settings, None).evaluation.size == wanted
 
 
 @pytest.mark.parametrize(
