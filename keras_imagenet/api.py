@@ -1,6 +1,7 @@
 """The entry functions: what the commands do, and the Python API. TensorFlow starts inside them, as the settings say."""
 
 import os
+import shlex
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -420,14 +421,17 @@ def _closing_lines(folder: RunFolder, metrics: dict[str, Any]) -> list[str]:
     best = metrics["best"]
     when = f"after epoch {best['epoch']}" if best and best["epoch"] else "of the solved head alone"
     earlier = f" (best top-1 {best['top1']:.4f} {when})" if best and metrics["epochs"] else ""
+    run, tensorboard, example = (
+        shlex.quote(str(path)) for path in (folder.path, folder.tensorboard, folder.example_file)
+    )
     return [
         f"reached: {measuring.reached(metrics, len(folder.classes.names))}{earlier}",
         f"run folder: {folder.path}",
         f"report: {folder.report} (curves{', classes, confusions, mistakes' * (folder.report / 'classes.csv').exists()})",
         "try next:",
-        f"  tensorboard --logdir {folder.tensorboard}",
-        f"  keras-imagenet evaluate {folder.path}",
-        f"  keras-imagenet predict {folder.path} {folder.example_file}",
+        f"  tensorboard --logdir {tensorboard}",
+        f"  keras-imagenet evaluate {run}",
+        f"  keras-imagenet predict {run} {example}",
     ]
 
 

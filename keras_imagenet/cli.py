@@ -11,6 +11,7 @@ from keras_imagenet import __version__
 from keras_imagenet.arguments import (
     Overrides,
     Parser,
+    photos_by_settings,
     require_no_dashed_files,
     require_no_recipe,
     require_no_settings,
@@ -69,6 +70,9 @@ def fit(parsed: argparse.Namespace, overrides: Overrides) -> None:
     require_no_recipe(parsed.photos)
     recipe = parsed.config or api.recipe_for(parsed.photos)
     settings = api.settings_for(parsed.photos, recipe, overrides)
+    if parsed.config is None and parsed.photos is None:
+        for line in photos_by_settings(settings, overrides):
+            parsed.console.say(line)
     if parsed.dry_run:
         api.dry_run(settings, console=parsed.console, debug=parsed.debug)
     else:

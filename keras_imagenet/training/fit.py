@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def _beginning(settings: Settings, splits: sources.Splits, folder: RunFolder) ->
     if keys and ending:
         raise SettingsError(
             f"{folder.path}: its {ending[0]} with the run, so with another {' and '.join(keys)} it is another run; "
-            f"to train on from its weights, give --model.weights {folder.path} and another runtime.run_folder"
+            f"to train on from its weights, give --model.weights {shlex.quote(str(folder.path))} and another runtime.run_folder"
         )
     last = checkpoints.latest(folder.checkpoints)
     if folder.metrics is not None and not keys:

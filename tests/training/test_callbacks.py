@@ -110,10 +110,11 @@ class Signal(keras.callbacks.Callback):
         os.kill(os.getpid(), number)
 
 
-def test_a_signal_in_the_step_that_ends_the_run_loses_no_row(tmp_path: Path) -> None:
-    """stop_training and SIGTERM at once: what goes on measures and writes the epoch that ended early, and trains no more."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_in_the_step_that_ends_the_run_loses_no_row(tmp_path: Path, number: signal.Signals) -> None:
+    """stop_training and a signal at once: what goes on measures and writes the epoch that ended early, and trains no more."""
     with pytest.raises(Interrupted, match="interrupted at step 1; its state is saved"):
-        fit(tmp_path / "run", Signal("on_train_batch_end", signal.SIGTERM, stop=True))
+        fit(tmp_path / "run", Signal("on_train_batch_end", number, stop=True))
     folder = fit(tmp_path / "run")
     assert [(row["epoch"], row["step"], row["examples"]) for row in folder.history] == [("1", "1", "256")]
     assert folder.metrics["loss"] == float(folder.history[0]["validation_loss"])
