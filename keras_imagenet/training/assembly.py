@@ -46,7 +46,7 @@ class Run:
 
     evaluated: the network at evaluation's size, of weights of the same shapes; most often the state's own. step: makes a
     step, see `training.step`. compiled: whether XLA compiles it, and why or why not. stretches: the run's parts, whose images
-    have a size and augmentation of their own. solved: what became of the head's probe, where this process solved it.
+    have a size and augmentation of their own.
     """
 
     settings: Settings
@@ -63,7 +63,6 @@ class Run:
     compiled: runtime.Compiled
     started_from: str
     stretches: tuple[Stretch, ...]
-    solved: probe.Probe | None
 
     @property
     def fingerprint(self) -> str:
@@ -104,7 +103,10 @@ def assemble(
         optimizer = optimizer_of(settings, network, course.batches.size)
         average = _average(settings, course)
         state = states.start(network, optimizer, settings.runtime.precision, average)
-    state.unreadable.update(solved.unreadable if solved else {})
+    if solved is not None:
+        state.sums.assign(solved.sums)
+        state.seconds = state.epoch_seconds = solved.seconds
+        state.unreadable.update(solved.unreadable)
     if not network.trainable_variables:
         raise SettingsError(
             f"model.name = {settings.model.name}: has no weight that learns, so there is nothing to train"
@@ -135,7 +137,6 @@ def assemble(
         step=resizing.step_by_stretch(state, stretches, step_of),
         compiled=compiled,
         started_from="from its checkpoint" if kept else _started_from(origin, fitted),
-        solved=solved,
     )
 
 

@@ -61,10 +61,8 @@ def train(
         signals.heed(state.step, acting.interrupted)
 
     with Signals().watching() as signals, _shown(monitors, view):
-        if run.solved is not None:  # The head that training starts from is the end of an epoch 0.
-            state.sums.assign(run.solved.sums)
-            state.seconds = state.epoch_seconds = run.solved.seconds
-            close(0, over=False)
+        if state.step == 0 and not state.rows and first_copy(state.sums)[3] > 0:
+            close(0, over=False)  # Of the head that was solved, from which training starts.
         for epoch, end in run.course.epoch_ends(after=state.epoch_began):
             if state.over and state.step == state.epoch_began:  # Else an epoch is open that ended early.
                 break
