@@ -35,7 +35,7 @@ def build(
     ticks = {"step": 1 / steps_per_epoch, "epoch": Fraction(1)}
     tick, length = ticks[settings.by], total_steps / steps_per_epoch
     if settings.by == "epoch":
-        length = Fraction(max(ceil((total_steps - 1) / steps_per_epoch), 1))
+        length = Fraction(floor((total_steps - 1) / steps_per_epoch) + 1)
 
     def share(name: str) -> float:
         """One of the settings' ends, given as a share of the peak or as a rate."""

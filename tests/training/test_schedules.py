@@ -146,6 +146,14 @@ def test_the_rate_is_scaled_from_its_reference_batch() -> None:
     assert [swin(step) for step in (0, 10, 100)] == pytest.approx([0.04, 0.2, 0.02])
 
 
+def test_a_line_ends_with_the_run_by_steps_and_by_the_epochs_that_it_begins() -> None:
+    """Of a run that ends within an epoch, and of epochs that are one step each, or no whole number of them."""
+    assert [rates(95, name="linear")(step) for step in (19, 95)] == pytest.approx([0.08, 0])
+    for total, steps_per_epoch in ((91, 10), (95, 10), (100, 10), (10, 1), (103, Fraction(103, 10))):
+        rate = rates(total, name="linear", by="epoch", steps_per_epoch=steps_per_epoch)
+        assert rate(total - 1) == pytest.approx(0.01), total
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
