@@ -10,11 +10,13 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from keras_imagenet.data.sources import Source
 from keras_imagenet.errors import DataError, SettingsError
+from keras_imagenet.preset import Preset
 from keras_imagenet.settings import CrossEntropySettings, LossSettings
 from keras_imagenet.training import objectives
 
 GOLDEN = Path(__file__).parent.parent / "golden/losses.npz"
 NAMES = ("rose", "tulip", "daisy")
+PIXEL = Preset(size=(1, 1), channels=1, mean=(0.0,), std=(1 / 255,))
 
 
 def source(labels: list[int]) -> Source:
@@ -75,6 +77,39 @@ def test_answers_that_agree_have_no_divergence() -> None:
     logits = tf.constant([[1.0, -200.0, 30.0], [0.0, 0.0, 0.0]])
     np.testing.assert_allclose(objectives.jensen_shannon([logits, logits, logits]), [0, 0], atol=1e-6)
     np.testing.assert_allclose(objectives.jensen_shannon([[[0.0, 500.0]], [[500.0, 0.0]]]), [np.log(2)], rtol=1e-6)
+
+
+def test_smoothed_targets_are_the_papers() -> None:
+    """arXiv:1512.00567 section 7: a share of 0.2 goes to all four classes alike, the label's own included."""
+    found = objectives.smooth(tf.constant([2, 0]), 4, 0.2)
+    np.testing.assert_allclose(found, [[0.05, 0.05, 0.85, 0.05], [0.85, 0.05, 0.05, 0.05]], rtol=1e-6)
+    assert objectives.smooth(tf.constant([1]), 3, 0.0).numpy().tolist() == [[0, 1, 0]]
+
+
+def test_a_batch_s_sums_are_over_the_rows_that_count() -> None:
+    """Half a weight is half a loss and a whole example; a row that does not count may hold anything."""
+    logits = tf.constant([[9.0, 8, 7, 6, 5, 4], [0, 9, 8, 7, 6, 5], [0, 0, 0, 0, 0, 1], [np.inf] * 6])
+    batch = {"labels": tf.constant([1, 0, 5, 0]), "weights": tf.constant([1, 1, 0.5, 0])}
+    targets = objectives.smooth(batch["labels"], 6, 0.0)
+    sums, loss = objectives.Objective(PIXEL, 6).sums(batch, targets, logits)
+    wanted = np.array([1, 1, 0.5]) @ objectives.cross_entropy(targets, logits).numpy()[:3]
+    np.testing.assert_allclose([loss, *sums], [wanted, wanted, 1, 2, 3], rtol=1e-6)
+
+
+def test_views_stand_below_their_images_and_should_agree() -> None:
+    """AugMix: cross-entropy of the images' answers alone, and twelve times the divergence of all three."""
+    objective = objectives.Objective(PIXEL, 3, consistency=12.0)
+    pixels = {"images": np.reshape([1.0, 2], (2, 1, 1, 1)), "views": np.reshape([11.0, 21, 12, 22], (2, 2, 1, 1, 1))}
+    batch = {name: tf.constant(values, tf.float32) for name, values in pixels.items()}
+    batch |= {"labels": tf.constant([0, 2]), "weights": tf.ones(2)}
+    images, targets, _ = objective.inputs(batch)
+    np.testing.assert_allclose(tf.reshape(images, [-1]), [1, 2, 11, 12, 21, 22], rtol=1e-6)
+    logits = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    own, *others = np.split(logits, 3)
+    wanted = objectives.cross_entropy(targets, own) + 12 * objectives.jensen_shannon((own, *others))
+    sums, loss = objective.sums(batch, targets, tf.constant(logits))
+    np.testing.assert_allclose([loss, sums[0]], [np.sum(wanted)] * 2, rtol=1e-6)
+    assert sums[1] == np.sum(own.argmax(axis=1) == [0, 2])
 
 
 def test_balanced_weights_are_scikit_learns() -> None:

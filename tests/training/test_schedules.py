@@ -146,12 +146,34 @@ def test_the_rate_is_scaled_from_its_reference_batch() -> None:
     assert [swin(step) for step in (0, 10, 100)] == pytest.approx([0.04, 0.2, 0.02])
 
 
+def test_a_rise_goes_to_where_it_joins_the_schedule_or_multiplies_it() -> None:
+    """A line over ten epochs, of which the first two rise: half-way up, and at the end of the rise."""
+    line = {"name": "linear", "warmup_epochs": 2}
+    assert [rates(warmup="joins", **line)(step) for step in (10, 20)] == pytest.approx([0.1 * 0.8 / 2, 0.08])
+    assert [rates(warmup="multiplies", **line)(step) for step in (10, 20)] == pytest.approx([0.1 * 0.9 / 2, 0.08])
+    assert [rates(warmup="over", **line)(step) for step in (10, 20)] == pytest.approx([0.1 / 2, 0.08])
+
+
+def test_a_rise_by_epochs_is_over_with_an_epoch_s_last_step() -> None:
+    """102 examples in batches of 10: two epochs are 20.4 steps."""
+    for by, steps in (("step", 20), ("epoch", 21)):
+        given = TypeAdapter(ScheduleSettings).validate_python({"name": "cosine", "warmup_epochs": 2, "warmup_by": by})
+        assert schedules.warmup_steps(given, Fraction(102, 10)) == steps
+
+
 def test_a_line_ends_with_the_run_by_steps_and_by_the_epochs_that_it_begins() -> None:
     """Of a run that ends within an epoch, and of epochs that are one step each, or no whole number of them."""
     assert [rates(95, name="linear")(step) for step in (19, 95)] == pytest.approx([0.08, 0])
     for total, steps_per_epoch in ((91, 10), (95, 10), (100, 10), (10, 1), (103, Fraction(103, 10))):
         rate = rates(total, name="linear", by="epoch", steps_per_epoch=steps_per_epoch)
         assert rate(total - 1) == pytest.approx(0.01), total
+
+
+def test_a_plateau_rests_after_a_fall() -> None:
+    """torch's cooldown: three epochs in which nothing is counted, then the first without a better loss falls again."""
+    given = {"name": "plateau", "factor": 0.5, "patience": 0, "cooldown": 3}
+    settings = TypeAdapter(ScheduleSettings).validate_python(given)
+    assert [schedules.falls(settings, [1.0] * epochs) for epochs in range(8)] == [0, 0, 1, 1, 1, 1, 2, 2]
 
 
 @pytest.mark.parametrize(
