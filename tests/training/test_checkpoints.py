@@ -17,6 +17,7 @@ from keras_imagenet.errors import DataError
 from keras_imagenet.settings import SGDSettings
 from keras_imagenet.training import checkpoints, optimizers
 from keras_imagenet.training import state as states
+from keras_imagenet.training.averages import Average
 from keras_imagenet.training.state import State
 
 KILLED = Path(__file__).with_name("killed.py")
@@ -85,10 +86,53 @@ def test_a_run_killed_at_every_operation_on_a_file_goes_on_to_the_same_bits(copi
     assert_all_go_on(copies, chosen, tmp_path)
 
 
-def small_state() -> State:
+def small_state(average: Average | None = None) -> State:
     images = keras.Input((4,))
     network = keras.Model(images, keras.layers.Dense(2)(keras.layers.Dropout(0.5)(images)))
-    return states.start(network, optimizers.build(SGDSettings(), network.trainable_variables), "float32")
+    return states.start(network, optimizers.build(SGDSettings(), network.trainable_variables), "float32", average)
+
+
+def test_the_last_checkpoints_and_those_of_the_best_epochs_stay(tmp_path: Path) -> None:
+    """The newest is the one of the most steps, of nine digits too."""
+    state = small_state()
+    assert checkpoints.latest(tmp_path) is None
+    for step, top1 in ((1, 0.1), (2, 0.9), (3, 0.3), (99_999_999, 0.2), (100_000_000, 0.4)):
+        state.step = step
+        state.rows.append({"epoch": len(state.rows) + 1, "step": step, "validation_top1": top1})
+        path = checkpoints.save(tmp_path, state, "print", kept=2, best=1)
+        assert checkpoints.latest(tmp_path) == path
+    assert {path.stem for path in tmp_path.iterdir()} == {"step-00000002", "step-99999999", "step-100000000"}
+    assert checkpoints.fingerprint_of(path) == "print"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert checkpoints.fingerprint_of(path) is None
+
+
+def test_a_network_is_given_a_checkpoint_s_last_best_or_average_weights(tmp_path: Path) -> None:
+    """With the step that they are from, and the best's epoch."""
+    state = small_state(Average(None, statistics=False))
+    state.step, state.rows = (
+        9,
+        [
+            {"epoch": 1, "step": 3, "validation_top1": 0.5, "average_top1": 0.1},
+            {"epoch": 2, "step": 6, "validation_top1": 0.4, "average_top1": 0.2},
+        ],
+    )
+    for twin in state.average.values():
+        twin.assign(twin + 7)
+    last, average, network = state.values(), state.values(averaged=True), small_state().network
+
+    def given(keep: str) -> list[list[float]]:
+        assert checkpoints.give(path, network, keep) == wanted
+        return [variable.numpy().tolist() for variable in network.variables]
+
+    path, wanted = checkpoints.save(tmp_path, state, "print"), (9, None)
+    assert given("last") == [value.tolist() for value in last]
+    assert given("average") == [value.tolist() for value in average]
+    state.best = [value + 1 for value in last]
+    path, wanted = checkpoints.save(tmp_path, state, "print"), (3, 1)
+    assert given("best") == [value.tolist() for value in state.best]
+    wanted = (6, 2)
+    assert given("best_average") == [value.tolist() for value in state.best]
 
 
 def test_a_damaged_checkpoint_is_refused_or_does_no_harm(tmp_path: Path) -> None:

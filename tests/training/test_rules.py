@@ -125,6 +125,17 @@ def test_muon_is_torchs(nesterov: bool) -> None:
     assert_close(found[:1], GOLDEN[f"muon {nesterov}"])
 
 
+def test_muon_takes_a_convolution_s_kernel_for_a_matrix_of_outputs_by_all_else() -> None:
+    rule = rules.muon(0.9, nesterov=True, steps=5, form="muon")
+    kernel, gradient = np.random.default_rng(0).normal(size=(2, 18, 24))
+
+    def moved(*shape: int) -> np.ndarray:
+        weight, own = (tf.constant(values.reshape(shape)) for values in (kernel, gradient))
+        return rule.update(weight, own, (tf.zeros_like(own),), 0.1, 1.0, 0.0)[0].numpy().ravel()
+
+    np.testing.assert_allclose(moved(3, 3, 2, 24), moved(18, 24), rtol=1e-12)
+
+
 def test_muon_of_airbench_and_its_other_weights() -> None:
     """airbench94_muon.py: matrices scaled to the root of their outputs and not decayed; the rest is torch's SGD at a rate of its own."""
     weight, momentum = KERNEL.T, np.zeros_like(KERNEL.T)

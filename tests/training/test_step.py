@@ -148,6 +148,15 @@ def test_an_overflow_leaves_weights_and_slots_and_halves_the_scale(scaled) -> No
     np.testing.assert_allclose(np.abs(state.weights[0].numpy()), 0.01, rtol=1e-5)
 
 
+def test_a_loss_scale_doubles_after_so_many_finite_steps(scaled) -> None:
+    state, go = scaled
+    state.scaling.assign([8, step.GROWTH_STEPS - 2, 0])
+    go()
+    assert state.scaling.numpy().tolist() == [8, step.GROWTH_STEPS - 1, 0]
+    go()
+    assert state.scaling.numpy().tolist() == [16, 0, 0]
+
+
 def test_a_loss_scale_does_not_grow_to_infinity(scaled) -> None:
     """Where it would stay: the half of infinity is infinity. A frozen network's float32 head never overflows before."""
     state, go = scaled
