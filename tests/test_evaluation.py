@@ -11,7 +11,17 @@ import pytest
 import tensorflow as tf
 
 from keras_imagenet.cli import main
-from keras_imagenet.evaluation import Metrics, any_correct, correct, count_correct, evaluator
+from keras_imagenet.data.sources import Source
+from keras_imagenet.evaluation import (
+    Answers,
+    Metrics,
+    any_correct,
+    correct,
+    count_correct,
+    evaluator,
+    measure_source,
+    present_classes,
+)
 from keras_imagenet.preset import Preset
 
 
@@ -182,6 +192,57 @@ def test_batch_sizes_change_nothing_and_measuring_again_starts_anew(rows: int) -
         metrics, confusion = measure(batches_of([0, 1, 1, 0], [0, 255, 0, 255], rows))
         assert (metrics.top1, metrics.examples) == (0.5, 4)
         assert confusion.tolist() == [[1, 1], [1, 1]]
+
+
+def source_of(labels: list[int], pixels: list[int], classes: int, answers: list[list[int]] | None = None) -> Source:
+    """Single grey pixels; where there are answers, they count as right instead of the label."""
+    names = tuple(f"class{number}" for number in range(classes))
+    images = tf.reshape(tf.constant(pixels, tf.uint8), (-1, 1, 1, 1))
+    several = None if answers is None else np.array(answers, np.int32)
+    read = lambda index: tf.gather(images, index)  # noqa: E731
+    return Source(names, names, np.array(labels, np.int32), [str(n) for n in pixels], "", read, answers=several)
+
+
+def test_a_source_is_measured_among_all_classes_and_among_those_that_occur() -> None:
+    """White pixels are answered with class 1, black ones with 0; in batches of 2 the last is half padding."""
+    preset, reached = Preset(size=(1, 1), channels=1, mean=(0.5,), std=(0.5,)), []
+    network, here = answers_of_label(3), tf.distribute.get_strategy()
+    options = {"batch_size": 2, "threads": 1, "report": pytest.fail, "reached": reached.append}
+    source = source_of([0, 0, 2, 2, 0], [0, 255, 255, 0, 0], 3)
+    metrics, answers, unreadable = measure_source(network, preset, source, here, **options)
+    assert (metrics.top1, metrics.top5, metrics.examples, unreadable) == (2 / 5, 1.0, 5, {})
+    assert metrics.among_present.top1 == 3 / 5  # the second white pixel: of 0 and 2, its logits are -1 and 0
+    assert reached == [0, 2, 4]
+    assert answers.answers.tolist() == [0, 1, 1, 0, 0]
+    assert answers.right.tolist() == [True, False, False, False, True]
+    logits = np.array([[1, -1, 0], [-1, 1, 0], [-1, 1, 0], [1, -1, 0], [1, -1, 0]])
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(answers.probabilities, shares.max(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(answers.label_probabilities, shares[np.arange(5), source.labels], rtol=1e-6)
+    assert metrics.loss == pytest.approx(-np.log(answers.label_probabilities).mean(), rel=1e-6)
+
+
+def test_an_unreadable_example_is_not_right_even_where_it_has_fewer_labels_than_others() -> None:
+    """Both are written as -1."""
+    rows = [np.array([[1, 0.9, 0.1, 1], [0, 0.8, 0.8, 1]], np.float32), np.array([[2, 0.7, 0.2, 0]] * 2, np.float32)]
+    answers = Answers.of_rows(source_of([0, 1, 2], [0] * 3, 3, [[0, 1], [2, -1], [2, -1]]), rows)
+    assert answers.answers.tolist() == [1, 0, -1]
+    assert answers.right.tolist() == [True, False, False]
+
+
+def test_classes_occur_as_labels_or_among_several_answers() -> None:
+    assert present_classes(source_of([0, 2], [0, 0], 3)).tolist() == [True, False, True]
+    assert present_classes(source_of([0, 2], [0, 0], 4, [[0, 1], [2, -1]])).tolist() == [True, True, True, False]
+    assert present_classes(source_of([0, 1, 2], [0] * 3, 3)) is None
+
+
+def test_metrics_of_nothing_are_not_numbers_and_are_written_by_name() -> None:
+    nothing = Metrics.from_sums(np.zeros(4))
+    assert nothing.examples == 0
+    assert np.isnan([nothing.loss, nothing.top1, nothing.top5]).all()
+    part = Metrics(1.0, 0.5, 1.0, 2)
+    assert part.as_dict() == {"loss": 1.0, "top1": 0.5, "top5": 1.0, "examples": 2}
+    assert Metrics(2.0, 0.25, 0.5, 2, part).as_dict()["among_present"] == part.as_dict()
 
 
 def test_no_matrix_is_counted_of_so_many_classes_that_it_would_fill_the_memory() -> None:

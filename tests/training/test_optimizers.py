@@ -231,6 +231,11 @@ def test_muon_leaves_the_first_layer_the_head_and_vectors_to_sgd() -> None:
     assert found["stage1_conv/kernel"] == ("muon", 0.1, 1.0)
     assert found["logits/kernel"] == ("sgd", 0.1, 0.25)
     assert found["logits/bias"] == ("sgd", 0.0, 0.25)
+    airbench = optimizers.build(
+        MuonSettings(name="muon", form="airbench", weight_decay=0.1), network.trainable_variables
+    )
+    decays = dict(zip(found, airbench.decays, strict=True))
+    assert (decays["stage1_conv/kernel"], decays["logits/kernel"]) == (0.0, 0.1)  # its matrices keep their norm
 
 
 def test_what_is_first_and_last_is_so_in_the_network_and_not_among_what_learns() -> None:
