@@ -182,6 +182,17 @@ def test_a_text_is_read_up_to_a_limit(tmp_path: Path) -> None:
         files.read_text(tmp_path / "text", 6)
 
 
+def test_a_system_that_gives_less_than_it_is_asked_for_is_asked_again(tmp_path: Path, monkeypatch) -> None:
+    """As network file systems do; only the file's end ends a read."""
+    (tmp_path / "file").write_bytes(bytes(range(100)))
+    whole = os.pread
+    monkeypatch.setattr(os, "pread", lambda descriptor, size, offset: whole(descriptor, min(size, 7), offset))
+    with (tmp_path / "file").open("rb") as stream:
+        assert files.read_at(stream.fileno(), 50, 20) == bytes(range(20, 70))
+        assert files.read_at(stream.fileno(), 50, 80) == bytes(range(80, 100))
+        assert files.read_at(stream.fileno(), 0, 20) == b""
+
+
 def test_every_text_that_is_read_whole_has_a_limit_and_is_a_file(tmp_path: Path) -> None:
     """One line, where a sparse file of 3 GB or a pipe ended in a killed or a waiting process."""
     for name in ("large", "pipe"):

@@ -6,10 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
+
+from keras_imagenet.data import order, stream
+from keras_imagenet.data.sources import Source
+from keras_imagenet.errors import DataError, DataUnavailable
 
 FAULTS = Path(__file__).with_name("faults.c")
 PASSING = (errno.ESTALE, errno.EMFILE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR)
@@ -112,3 +120,74 @@ def test_training_saves_its_state_and_goes_on_when_the_disk_is_back(faults, phot
     assert finished.returncode == 0, finished.stderr
     assert "going on from step" in finished.stdout
     assert "left out" not in stopped.stdout + finished.stdout
+
+
+def failing(faults: dict[int, list[int]]) -> Source:
+    """Twelve pixels; each of the reads of an example fails with the next errno of its list, the last one for good."""
+    left = {index: [*of] for index, of in faults.items()}
+
+    def read(index: tf.Tensor) -> tf.Tensor:
+        numbers = left.get(int(index), [0])
+        if number := numbers.pop(0) if len(numbers) > 1 else numbers[0]:
+            raise OSError(number, os.strerror(number))
+        return tf.zeros((1, 1, 3), tf.uint8)
+
+    labels, names = np.arange(12, dtype=np.int32) % 2, [f"{number}.png" for number in range(12)]
+    return Source(("a", "b"), ("a", "b"), labels, names, "", read)
+
+
+def seen(source: Source) -> tuple[list[float], list[tuple[str, str]], list[float]]:
+    """The weights of the examples, who was reported as unreadable, and how long was waited."""
+    reported, pauses = [], []
+
+    def plan_of(step: int, worker: int, workers: int) -> order.Plan:
+        return order.evaluation_plan(step, 4, len(source), replica=worker, replicas=workers)
+
+    def opened(step: int, plan: Callable[[int], order.Plan], rows: int) -> tf.data.Dataset:
+        def batches() -> Iterator[np.ndarray]:
+            for number in range(step, 3):
+                acting = plan(number)
+                for index in acting.indices:
+                    source.read(tf.constant(index))
+                yield acting.weights
+
+        return tf.data.Dataset.from_generator(batches, output_signature=tf.TensorSpec([rows], tf.float32))
+
+    def report(name: str, reason: str) -> None:
+        reported.append((name, reason))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "time", SimpleNamespace(sleep=pauses.append))
+        batches = list(stream.Stream(source, 4, plan_of, opened, tf.distribute.get_strategy(), report))
+    return np.concatenate(batches).tolist(), reported, pauses
+
+
+def test_a_batch_is_tried_again_after_longer_and_longer_pauses() -> None:
+    """Each try finds the fault twice: in the batch, and when its images are looked at one by one."""
+    assert seen(failing({5: [errno.ESTALE] * 4 + [0]})) == ([1] * 12, [], [0.1, 0.5])
+    assert seen(failing({5: [errno.ESTALE, 0]})) == ([1] * 12, [], [0.1])
+    with pytest.raises(DataUnavailable, match=r"^5\.png: cannot be read: Stale file handle, also when tried again$"):
+        seen(failing({5: [errno.ESTALE]}))
+
+
+def test_an_image_in_a_damaged_place_is_left_out_unless_all_of_its_batch_are() -> None:
+    alone = failing({6: [errno.EIO], 9: [errno.EACCES]})
+    weights, reported, pauses = seen(alone)
+    assert weights == [1] * 6 + [0] + [1] * 2 + [0] + [1] * 2
+    assert reported == [("6.png", "cannot be read: Input/output error"), ("9.png", "cannot be read: Permission denied")]
+    assert pauses == [0.1, 0.5, 2.0]  # for the damaged place; permission does not come by waiting
+    with pytest.raises(DataUnavailable, match=r"^4\.png: cannot be read: Input/output error, also when tried again$"):
+        seen(failing({index: [errno.EIO] for index in (4, 5, 6, 7)}))
+    with pytest.raises(
+        DataError, match=r"^none of the 12 images can be read; the last is 11\.png: .*Permission denied$"
+    ):
+        seen(failing({index: [errno.EACCES] for index in range(12)}))
+
+
+def test_the_first_readable_example_stands_in_for_those_that_are_not() -> None:
+    plan = order.evaluation_plan(1, 4, 10)
+    acting = stream.without(plan, {0: "", 5: "", 6: ""}, 10)
+    assert acting.indices.tolist() == [4, 1, 1, 7]
+    assert acting.weights.tolist() == [1, 0, 0, 1]
+    assert acting.seeds.tolist() == plan.seeds.tolist()
+    assert stream.without(plan, {0: ""}, 10) is plan
