@@ -60,6 +60,12 @@ def test_order_stays_as_it_is():
         [2061071858, 1398995426],
         [866287724, 1964560827],
     ]
+    repeated = order.training_plan(step=3, batch_size=4, n=9, run_seed=42, repeats=3)
+    assert repeated.indices.tolist() == [7, 6, 7, 7]
+    assert repeated.seeds[:, 0].tolist() == [-398964268, -1104265832, -1563706367, -797555542]
+    assert order.permute(np.arange(9), 9, 1).tolist() == [8, 3, 2, 5, 7, 0, 4, 6, 1]  # a square, too
+    drawn = [[0.5713974507831684, 0.3518711966610826, 0.1993098229038046]]
+    assert order.uniform(order.key_of(5), "mixing", 3).tolist() == drawn
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8, 64, 250])

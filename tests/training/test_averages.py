@@ -53,6 +53,14 @@ def test_tensorflows_average_is_its_own() -> None:
     np.testing.assert_allclose(followed(name="tensorflow", decay=0.75), expected, rtol=1e-6)
 
 
+def test_tensorflows_average_may_begin_later() -> None:
+    """As Model Garden's start_step: copies before it, and from it on the updates are counted from 0."""
+    found, values = followed(6, name="tensorflow", decay=0.75, from_step=5), GOLDEN["values"]
+    assert found[:4] == values[:4].tolist()
+    fifth = 0.1 * values[3] + 0.9 * values[4]
+    np.testing.assert_allclose(found[4:], [fifth, 2 / 11 * fifth + 9 / 11 * values[5]], rtol=1e-12)
+
+
 def test_timms_average_is_its_own() -> None:
     """ModelEmaV3 with its warm-up; from a later step, the average is a copy until then. Constant: its and ConvNeXt's."""
     np.testing.assert_allclose(followed(name="timm", decay=0.8), GOLDEN["timm"], rtol=1e-12)
