@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_imagenet.data.batches import Batches
+from keras_imagenet.errors import TrainingStopped
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings.optimizer import AdamSettings
 from keras_imagenet.training import objectives, optimizers, step
@@ -167,3 +169,22 @@ def test_a_loss_scale_does_not_grow_to_infinity(scaled) -> None:
     go()
     assert state.scaling.numpy()[0] == 2.0**127
     assert state.scaling.numpy()[2] == 0
+
+
+@pytest.mark.parametrize(
+    ("batches", "remedy"),
+    [
+        (Batches(20), "20 examples .*; train.accumulate 2 takes 10 at a time"),
+        (Batches(30, replicas=2, accumulate=3), "5 examples .*; train.accumulate 5 takes 3 at a time"),
+        (Batches(96, mixed=True, accumulate=4), "24 examples .*; train.accumulate 6 takes 16 at a time"),
+        (
+            Batches(8, mixed=True),
+            "8 examples .*; give a smaller train.batch_size, or train.gradient_checkpointing true",
+        ),
+    ],
+)
+def test_a_step_that_needs_more_memory_than_there_is_names_the_next_smaller_parts(
+    batches: Batches, remedy: str
+) -> None:
+    with pytest.raises(TrainingStopped, match=f"^a step of {remedy}"), step.within_memory(batches):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM")

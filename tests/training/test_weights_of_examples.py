@@ -12,7 +12,7 @@ from keras_imagenet.training import step as steps
 from keras_imagenet.training.objectives import Objective
 
 
-def step(rows: list[int], weights: list[float], **options) -> tuple[np.ndarray, np.ndarray]:
+def step(rows: list[int], weights: list[float], accumulate: int = 1, **options) -> tuple[np.ndarray, np.ndarray]:
     """The kernel after one step of SGD on these rows of a fixed batch, and the sums."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (4, 2, 2, 3)).astype(np.uint8)[rows]
@@ -22,7 +22,7 @@ def step(rows: list[int], weights: list[float], **options) -> tuple[np.ndarray, 
     network = keras.Model(inputs, logits)
     optimizer = optimizers.build(SGDSettings(momentum=0.0), network.trainable_variables)
     state = states.start(network, optimizer, "float32")
-    objective, plan = Objective(preset, 3, **options), steps.Plan(len(rows))
+    objective, plan = Objective(preset, 3, **options), steps.Plan(len(rows), accumulate)
     one_step = steps.build(state, objective, optimizer, tf.distribute.get_strategy(), plan)
     labels = tf.constant(np.array([0, 1, 2, 1])[rows], tf.int32)
     batch = {"images": tf.constant(images), "labels": labels, "weights": tf.constant(weights, tf.float32)}
@@ -37,6 +37,11 @@ def test_the_mean_loss_is_over_the_examples_that_count() -> None:
     np.testing.assert_allclose(kernel, wanted_kernel, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(sums, wanted_sums, rtol=1e-6)
     assert sums[3] == 3
+
+
+def test_parts_of_a_batch_make_its_step_however_unevenly_their_examples_count() -> None:
+    for one, other in zip(step([0, 1, 2, 3], [1, 1, 0, 1], 4), step([0, 1, 2, 3], [1, 1, 0, 1]), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
 def test_a_batch_of_which_nothing_counts_changes_nothing() -> None:
