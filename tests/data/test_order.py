@@ -177,6 +177,7 @@ def test_evaluation_weighs_each_example_once(batch_size):
     counts = np.bincount(np.concatenate([p.indices for p in plans]), np.concatenate([p.weights for p in plans]), n)
     assert np.array_equal(counts, np.ones(n))
     assert all(len(plan.indices) == batch_size for plan in plans)
+    assert all(plan.weights.any() for plan in plans)
 
 
 @settings(max_examples=60, deadline=None)
