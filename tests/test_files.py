@@ -56,6 +56,10 @@ def test_json_files_hold_null_for_what_is_not_finite(tmp_path: Path) -> None:
     files.write_json(tmp_path / "metrics.json", {"loss": float("nan"), "rows": ({"loss": float("inf")},), "top1": 0.5})
     text = (tmp_path / "metrics.json").read_text()
     assert json.loads(text, parse_constant=pytest.fail) == {"loss": None, "rows": [{"loss": None}], "top1": 0.5}
+    assert '\n  "top1": 0.5' in text
+    assert files.finite([1.0, {"a": [float("inf")]}]) == ([1.0, {"a": [None]}], ["1.a.0"])
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.json_text([float("nan")])
 
 
 def test_a_name_that_is_not_utf_8_comes_back_from_json(tmp_path: Path) -> None:
@@ -144,10 +148,14 @@ def test_what_a_killed_writer_left_is_swept_and_what_a_living_one_writes_is_not(
 def test_a_sweep_removes_no_link_and_waits_for_no_pipe(tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "file").write_text("precious")
-    (tmp_path / f".part-{'0' * 16}-link").symlink_to(tmp_path / "kept")
+    links = [tmp_path / f".part-{'0' * 16}-folder", tmp_path / f".part-{'1' * 16}-file"]
+    for link, place in zip(links, (tmp_path / "kept", tmp_path / "kept" / "file"), strict=True):
+        link.symlink_to(place)
+    os.mkfifo(tmp_path / f".part-{'2' * 16}-pipe")
     files.sweep(tmp_path)
     files.sweep(tmp_path / "nowhere")
     assert (tmp_path / "kept" / "file").read_text() == "precious"
+    assert all(link.is_symlink() for link in links)
 
 
 def test_caches_lie_where_the_user_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,6 +188,10 @@ def test_a_text_is_read_up_to_a_limit(tmp_path: Path) -> None:
     assert files.read_text(tmp_path / "text", 7, encoding="utf-8-sig", newline="") == "a\r\nb"
     with pytest.raises(OSError, match="is larger than"):
         files.read_text(tmp_path / "text", 6)
+    with (tmp_path / "large").open("wb") as stream:
+        stream.truncate(2**20 + 1)
+    with pytest.raises(OSError, match="is larger than 1 MiB"):
+        files.read_text(tmp_path / "large", 2**20)
 
 
 def test_a_system_that_gives_less_than_it_is_asked_for_is_asked_again(tmp_path: Path, monkeypatch) -> None:
