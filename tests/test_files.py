@@ -58,6 +58,8 @@ def test_json_files_hold_null_for_what_is_not_finite(tmp_path: Path) -> None:
     assert json.loads(text, parse_constant=pytest.fail) == {"loss": None, "rows": [{"loss": None}], "top1": 0.5}
     assert '\n  "top1": 0.5' in text
     assert files.finite([1.0, {"a": [float("inf")]}]) == ([1.0, {"a": [None]}], ["1.a.0"])
+    assert files.json_text("größe") == '"größe"'
+    assert files.json_text("größe", plain=True) == r'"gr\u00f6\u00dfe"'
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.json_text([float("nan")])
 
