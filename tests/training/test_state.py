@@ -18,17 +18,36 @@ ROWS = [
 ]
 
 
-def averaging() -> State:
+def averaging(precision: str = "float32") -> State:
     """Of a kernel and a bias, whose averages epochs' ends alone move, and a seed."""
     images = keras.Input((2,))
     network = keras.Model(images, keras.layers.Dense(1)(keras.layers.Dropout(0.5)(images)))
     optimizer = optimizers.build(SGDSettings(), network.trainable_variables)
-    return states.start(network, optimizer, "float32", Average(None, statistics=True))
+    return states.start(network, optimizer, precision, Average(None, statistics=True))
 
 
 def fill(state: State, value: float) -> None:
     for variable in state.weights:
         variable.assign(np.full(variable.shape, value))
+
+
+def test_a_run_begins_with_nothing_made_or_measured() -> None:
+    state = averaging()
+    assert (state.step, state.seconds, state.epoch_seconds) == (0, 0, 0)
+    assert (state.compiling_seconds, state.compiling_examples, state.over) == (0, 0, False)
+    assert state.sums.numpy().tolist() == [0] * len(states.SUMS)
+    assert not any(slot.numpy().any() for own in state.slots for slot in own)
+    for one, twin in zip(state.values(), state.values(averaged=True), strict=True):
+        np.testing.assert_array_equal(one, twin)
+
+
+def test_what_is_saved_has_names_by_place_and_a_loss_scale_with_float16_alone() -> None:
+    names = ["network/0", "network/1", "network/2", "slot0/0", "slot0/1", "sums"]
+    averages = ["average/1", "average/2"]  # the first is a seed
+    assert [name for name, _ in averaging().tensors()] == [*names, *averages]
+    half = dict(averaging("mixed_float16").tensors())
+    assert list(half) == [*names, "scaling", *averages]
+    assert half["scaling"].numpy().tolist() == [2**15, 0, 0]
 
 
 def test_the_best_epoch_is_the_earliest_of_equals_and_epochs_without_validation_are_passed_over() -> None:
