@@ -107,6 +107,30 @@ def test_the_last_checkpoints_and_those_of_the_best_epochs_stay(tmp_path: Path) 
     assert checkpoints.fingerprint_of(path) is None
 
 
+def test_two_checkpoints_stay_where_no_number_is_given(tmp_path: Path) -> None:
+    state = small_state()
+    for step in (1, 2, 3):
+        state.step = step
+        state.rows.append({"epoch": step, "step": step, "validation_top1": 1 / step})
+        checkpoints.save(tmp_path, state, "print")
+    assert {path.stem for path in tmp_path.iterdir()} == {"step-00000002", "step-00000003"}
+
+
+def test_the_best_epochs_weights_come_back_where_there_are_any(tmp_path: Path) -> None:
+    """Their numbers are numbers again, and so are those of unreadable examples."""
+    state, other = small_state(Average(None, statistics=False)), small_state(Average(None, statistics=False))
+    other.best, other.epochs, state.unreadable = state.values(), {9: []}, {7: "truncated"}
+    checkpoints.restore(checkpoints.save(tmp_path, state, "print"), other)
+    assert (other.best, other.epochs, other.unreadable) == (None, {}, {7: "truncated"})
+    ends = {epoch: [twin.numpy() + epoch for twin in state.average.values()] for epoch in (2, 11)}
+    state.epochs = ends
+    checkpoints.restore(checkpoints.save(tmp_path, state, "print"), other)
+    assert list(other.epochs) == [2, 11]
+    for epoch, values in ends.items():
+        for found, known in zip(other.epochs[epoch], values, strict=True):
+            np.testing.assert_array_equal(found, known)
+
+
 def test_a_network_is_given_a_checkpoint_s_last_best_or_average_weights(tmp_path: Path) -> None:
     """With the step that they are from, and the best's epoch."""
     state = small_state(Average(None, statistics=False))

@@ -117,6 +117,13 @@ def test_weights_after_twenty_steps_are_those_of_keras_optimizers(command, tmp_p
             assert np.abs(values - known).max() <= TOLERANCE.get(name, 1e-6) * max(np.abs(known).max(), 0.05), index
 
 
+def test_nothing_is_exchanged_on_one_device() -> None:
+    """There a synchronised norm is a plain one, and XLA may compile the pass."""
+    images = keras.Input((2, 2, 1))
+    network = keras.Model(images, keras.layers.BatchNormalization(synchronized=True)(images))
+    assert not step.communicates(network, tf.distribute.get_strategy())
+
+
 @pytest.fixture
 def scaled() -> tuple[states.State, Callable[[], None]]:
     """A state under a loss scale, and what makes its next step: Adam at a rate of 0.01, on two white images."""
@@ -175,6 +182,7 @@ def test_a_loss_scale_does_not_grow_to_infinity(scaled) -> None:
     ("batches", "remedy"),
     [
         (Batches(20), "20 examples .*; train.accumulate 2 takes 10 at a time"),
+        (Batches(7), "7 examples .*; train.accumulate 7 takes 1 at a time"),
         (Batches(30, replicas=2, accumulate=3), "5 examples .*; train.accumulate 5 takes 3 at a time"),
         (Batches(96, mixed=True, accumulate=4), "24 examples .*; train.accumulate 6 takes 16 at a time"),
         (
