@@ -198,9 +198,15 @@ def source_of(labels: list[int], pixels: list[int], classes: int, answers: list[
     """Single grey pixels; where there are answers, they count as right instead of the label."""
     names = tuple(f"class{number}" for number in range(classes))
     images = tf.reshape(tf.constant(pixels, tf.uint8), (-1, 1, 1, 1))
-    several = None if answers is None else np.array(answers, np.int32)
-    read = lambda index: tf.gather(images, index)  # noqa: E731
-    return Source(names, names, np.array(labels, np.int32), [str(n) for n in pixels], "", read, answers=several)
+    return Source(
+        classes=names,
+        class_names=names,
+        labels=np.array(labels, np.int32),
+        names=[f"{number}.png" for number in range(len(labels))],
+        fingerprint="",
+        read=lambda index: tf.gather(images, index),
+        answers=None if answers is None else np.array(answers, np.int32),
+    )
 
 
 def test_a_source_is_measured_among_all_classes_and_among_those_that_occur() -> None:

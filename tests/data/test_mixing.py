@@ -194,6 +194,16 @@ def test_images_are_erased_before_they_are_mixed():
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
+def test_images_are_erased_where_nothing_is_mixed() -> None:
+    images, targets, plan = batch(8, side=20)
+    settings = AugmentSettings(random_erasing={"probability": 1.0, "mode": "zero"})
+    rows = {"seeds": plan.seeds, **on_host(settings, PRESET, 7)(0, plan)}
+    found, same = on_device(settings)(images, targets, rows)
+    assert (found.numpy() == 0).any(axis=(1, 2, 3)).all()
+    np.testing.assert_array_equal(same, targets)
+    assert on_device(AugmentSettings()) is None
+
+
 def test_lighting_shifts_along_the_colours_of_imagenet():
     """pycls' numbers: a shift has the covariance of its components, over std once normalised; every pixel has the same."""
     images, targets, plan = batch(20_000, side=1)
