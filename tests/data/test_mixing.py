@@ -223,7 +223,26 @@ def test_lighting_shifts_along_the_colours_of_imagenet():
 def test_probability_counts():
     images, targets, plan = batch(1024, side=1)
     _, shares = mixed(images, targets, plan, mixup=1.0, mode="element", probability=0.3)
-    assert (np.diag(shares) < 1).mean() == pytest.approx(0.3, abs=0.05)
+    own = np.diag(shares)
+    assert (own < 1).mean() == pytest.approx(0.3, abs=0.05)
+    assert own[own < 1].mean() == pytest.approx(
+        0.5, abs=0.06
+    )  # whichever are mixed, the shares are drawn apart from that
+
+
+def test_rectangles_follow_the_beta_distribution_and_lie_anywhere() -> None:
+    """Their areas before the border cuts them off, the places of their middles up and down and from left to right."""
+    settings = Mixing(cutmix=0.5, mode="element", corrected=False)
+    drawn = draw_mixing(settings, 0, batch(4096, side=1)[2], (1000, 500), 7)
+    assert np.mean(drawn["kept"]) == pytest.approx(0.5, abs=0.02)
+    assert np.var(drawn["kept"]) == pytest.approx(0.125, abs=0.008)
+    assert kstest(drawn["kept"], "beta", (0.5, 0.5)).statistic < 0.05  # whole pixels are not quite continuous
+    top, left, bottom, right = drawn["cuts"].T
+    small = drawn["kept"] > 0.99
+    middles = np.stack(((top + bottom) / 2000, (left + right) / 1000))[:, small]
+    assert small.sum() > 200
+    assert all(kstest(middle, "uniform").statistic < 0.1 for middle in middles)
+    assert abs(np.corrcoef(middles)[0, 1]) < 0.2
 
 
 def test_batches_are_cut_as_often_as_asked_and_mixed_otherwise():
