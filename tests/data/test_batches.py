@@ -59,6 +59,11 @@ def test_a_batch_that_cannot_be_cut_names_its_setting(options, wanted):
     assert str(caught.value) == wanted
 
 
+def test_a_batch_fits_into_parts_that_divide_it() -> None:
+    assert [parts for parts in range(1, 11) if Batches(20, replicas=2).fits(parts)] == [1, 2, 5, 10]
+    assert [parts for parts in range(1, 7) if Batches(48, mixed=True).fits(parts)] == [1, 2, 3, 6]
+
+
 @settings(max_examples=300)
 @given(
     size=st.integers(1, 5000),
