@@ -138,6 +138,8 @@ def test_weights_go_by_folder_or_by_what_people_say() -> None:
 def test_what_cannot_be_weighed_is_named() -> None:
     with pytest.raises(SettingsError, match=r"loss.class_weights: tulp: no such class; did you mean tulip\?"):
         weights([0], class_weights={"tulp": 2})
+    with pytest.raises(SettingsError, match=r"9: no such class; there are rose, tulip, daisy, n1, n2, \.\.\.$"):
+        weights([0], class_weights={"9": 2})
     with pytest.raises(DataError, match=r"loss.class_weights balanced: the class n2 and 1 more have no training image"):
         weights([0], class_weights="balanced")
     with pytest.raises(ValidationError, match="effective_beta belongs to class_weights effective"):
