@@ -206,11 +206,11 @@ def test_gradients_are_clipped_adaptively_as_by_timm() -> None:
 def test_a_gradient_within_its_bound_is_left_alone_and_a_layer_scale_is_clipped_as_the_vector_that_it_is() -> None:
     """The bound of a weight of norm 5 is 0.1 here, of one of norm 0 it is 0.02 times 0.001."""
     weights = [np.array([3.0, 4.0]), np.array([3.0, 4.0]), np.array([[[[3.0, 4.0]]]]), np.zeros(2)]
-    gradients = [np.array([0.06, 0.07]), np.array([6.0, 8.0]), np.array([[[[6.0, 8.0]]]]), np.array([0.6, 0.8])]
+    gradients = [np.array([0.06, 0.07]), np.array([6.0, 8.0]), np.array([[[[8.0, 6.0]]]]), np.array([0.6, 0.8])]
     found = clipping.adaptively(
         [tf.constant(value) for value in weights], [tf.constant(value) for value in gradients], 0.02, [False] * 4
     )
-    wanted = ([0.06, 0.07], [0.06, 0.08], [[[[0.06, 0.08]]]], [1.2e-5, 1.6e-5])
+    wanted = ([0.06, 0.07], [0.06, 0.08], [[[[0.08, 0.06]]]], [1.2e-5, 1.6e-5])
     for value, known in zip(found, wanted, strict=True):
         np.testing.assert_allclose(value, known, rtol=1e-12)
 
