@@ -184,6 +184,28 @@ def test_an_image_in_a_damaged_place_is_left_out_unless_all_of_its_batch_are() -
         seen(failing({index: [errno.EACCES] for index in range(12)}))
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            tf.errors.NotFoundError(None, None, "{{node read}} /photos/x.jpg; No such file or directory [Op:ReadFile]"),
+            "No such file or directory",
+        ),
+        (tf.errors.UnknownError(None, None, ""), "UnknownError"),
+        (UnicodeDecodeError("utf-8", b"Could not parse example \xff", 24, 25, "invalid"), "its record is damaged"),
+        (UnicodeDecodeError("utf-8", b"caf\xe9.jpg; Permission denied", 3, 4, "invalid"), "Permission denied"),
+    ],
+)
+def test_a_fault_is_said_in_the_disk_s_words(error: Exception, said: str) -> None:
+    """Without TensorFlow's operations and paths, also where it quotes what is no UTF-8."""
+
+    def read(index: tf.Tensor) -> tf.Tensor:
+        raise error
+
+    source = Source(("a",), ("a",), np.zeros(1, np.int32), ["x.jpg"], "", read)
+    assert stream.examine(source, 0) == f"cannot be read: {said}"
+
+
 def test_the_first_readable_example_stands_in_for_those_that_are_not() -> None:
     plan = order.evaluation_plan(1, 4, 10)
     acting = stream.without(plan, {0: "", 5: "", 6: ""}, 10)
