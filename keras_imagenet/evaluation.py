@@ -95,7 +95,7 @@ def evaluator(
         learned = len(network.trainable_variables)
         return network.stateless_call(variables[:learned], variables[learned:], images, training=False)[0]
 
-    compute = tf.function(forward, jit_compile=True) if xla else forward
+    compute = tf.function(forward, jit_compile=True, autograph=False) if xla else forward
 
     def count(batch: Batch) -> tf.Tensor:
         variables = [*source.trainable_variables, *source.non_trainable_variables]
@@ -113,7 +113,7 @@ def evaluator(
         own = [tf.gather(shares, label, batch_dims=1) for label in (answered, labels)]
         return tf.stack([tf.cast(answered, tf.float32), *own, tf.cast(weights, tf.float32)], axis=1)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def count_everywhere(batch: Batch) -> tf.Tensor:
         return strategy.run(count, args=(batch,))
 

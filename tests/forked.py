@@ -1,4 +1,4 @@
-"""Runs keras-imagenet in forks of a process that has imported TensorFlow, which takes longer than most commands do.
+"""Runs keras-imagenet in forks of a process that has imported it and TensorFlow, which takes longer than most commands do.
 
 A line on standard input is a command, as JSON: arguments, directory, and the files for its output. Each runs in a process of
 its own, with nothing but the import behind it, and ends as any program does; its exit code is the line that comes back.
@@ -8,8 +8,12 @@ import json
 import os
 import sys
 
-import keras  # noqa: F401  imported here, so that no command has to
-import tensorflow  # noqa: F401
+# Imported here, so that no command has to.
+import keras_imagenet.api
+import keras_imagenet.serving.export
+import keras_imagenet.serving.predict
+import keras_imagenet.training.callbacks
+import keras_imagenet.training.fit  # noqa: F401
 
 
 def main() -> None:

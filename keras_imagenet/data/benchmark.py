@@ -112,6 +112,7 @@ def stream(step: Callable, source: Source, batch_size: int, threads: int, seed: 
     plan = order.training_plan(0, max(batch_size, len(source.labels)), len(source.labels), seed)
     rows = tf.data.Dataset.from_tensor_slices((plan.indices, plan.seeds.astype(np.int32))).repeat()
 
+    @tf.autograph.experimental.do_not_convert
     def act(indices: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
         result = step(indices, seeds)
         if stage == "batch":
@@ -121,6 +122,7 @@ def stream(step: Callable, source: Source, batch_size: int, threads: int, seed: 
             return tf.stack([_first_value(image) for image in result])
         return tf.cast(tf.reshape(result, (group, -1))[:, 0], tf.int32)
 
+    @tf.autograph.experimental.do_not_convert
     def joined(groups: tf.Tensor) -> tf.Tensor:
         return tf.reshape(groups, (batch_size, *groups.shape[2:]))
 

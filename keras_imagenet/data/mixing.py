@@ -59,7 +59,7 @@ def on_device(settings: AugmentSettings, *, xla: bool = True) -> Act | None:
     if mixing is None and random_erasing is None and not settings.lighting:
         return None
 
-    @tf.function(jit_compile=xla)
+    @tf.function(jit_compile=xla, autograph=False)
     def compiled(images: tf.Tensor, targets: tf.Tensor, drawn: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         if "lighting" in drawn:
             images += tf.cast(drawn["lighting"], images.dtype)[:, tf.newaxis, tf.newaxis]

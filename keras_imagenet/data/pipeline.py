@@ -82,7 +82,7 @@ def _kind(
     """What makes a stretch's batches: a function from rows to images, what is drawn on the host, stock layers."""
     augmented = variation(stretch.augment, stretch.preset)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def examples(rows: Example) -> Example:
         read = [source.read(index) for index in tf.unstack(rows["index"])]
         return augmented(read, {name: value for name, value in rows.items() if name != "index"})
@@ -127,7 +127,7 @@ def evaluation_stream(
     batch_size = padded(batch_size, strategy.num_replicas_in_sync)
     answers = {} if source.answers is None else {"answers": held(source.answers)}
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def examples(rows: Example) -> Example:
         pixels = images.evaluation_crops([source.read(index) for index in tf.unstack(rows["index"])], preset)
         known = {name: of(rows["index"]) for name, of in answers.items()}
@@ -166,6 +166,7 @@ def _batches(
         found |= {"seeds": plan.seeds, "epochs": plan.epochs.astype(np.int32), **draw(int(step), plan)}
         return [found[name].reshape(-1, group, *shape) for name, (_, shape) in kinds.items()]
 
+    @tf.autograph.experimental.do_not_convert
     def plan_groups(step: tf.Tensor) -> Example:
         values = tf.numpy_function(planned, [step], [kind for kind, _ in kinds.values()], stateful=False)
         return {
@@ -173,6 +174,7 @@ def _batches(
             for (name, (_, shape)), value in zip(kinds.items(), values, strict=True)
         }
 
+    @tf.autograph.experimental.do_not_convert
     def joined(groups: Example) -> Example:
         return {name: tf.reshape(value, (rows, *value.shape[2:])) for name, value in groups.items()}
 

@@ -78,5 +78,6 @@ def sheet(images: np.ndarray, captions: Sequence[str], title: str) -> Figure:
         grey = image.shape[2] == 1
         axis.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255)
         cut = (line if len(line) <= 24 else f"{line[:23]}…" for line in caption.split("\n"))
-        axis.set_title("\n".join(cut), fontsize=6, parse_math=False)
+        # Without y, Matplotlib looks for labels above the axis, which is off, and takes a third of the time for it.
+        axis.set_title("\n".join(cut), y=1.0, fontsize=6, parse_math=False)
     return figure

@@ -42,10 +42,12 @@ class ServedClassifier(tf.Module):
         self._weights = [variable.value for variable in network.variables]
         self.class_names = tf.constant(list(classes))
         self.image_bytes = tf.function(
-            self._image_bytes, input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")]
+            self._image_bytes,
+            input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")],
+            autograph=False,
         )
         pixels = tf.TensorSpec([None, *preset.input_shape], tf.float32, name="images")
-        self.images = tf.function(self._images, input_signature=[pixels])
+        self.images = tf.function(self._images, input_signature=[pixels], autograph=False)
 
     def _image_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         shape = tf.TensorSpec(self._preset.input_shape, tf.uint8)

@@ -137,7 +137,9 @@ def _head(network: keras.Model) -> keras.layers.Dense:
 def _features(network: keras.Model, preset: Preset, stream, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
     """What goes into the last layer, float32 [n, features], and labels [n], of all that can be read."""
     inner = keras.Model(network.input, _head(network).input)
-    seen = tf.function(lambda images: inner(normalise(images, preset), training=False), reduce_retracing=True)
+    seen = tf.function(
+        lambda images: inner(normalise(images, preset), training=False), reduce_retracing=True, autograph=False
+    )
     features, labels = [], []
     for batch in stream:
         there = batch["weights"].numpy() > 0

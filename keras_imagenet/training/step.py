@@ -93,7 +93,7 @@ def build(
         return optimizer.update(weights, gradients, slots, rate, count)
 
     compute = _apart(forward_backward, plan, communicates=communicates(network, strategy))
-    renew = tf.function(update, jit_compile=True) if plan.xla else update
+    renew = tf.function(update, jit_compile=True, autograph=False) if plan.xla else update
 
     def replica(batch: Batch, rate: tf.Tensor, step: tf.Tensor, wishes: tf.Tensor) -> tf.Tensor:
         held = (state.weights, state.rest, objective.teacher.variables if objective.teacher else ())
@@ -131,7 +131,7 @@ def build(
         state.sums.assign_add(tf.cast(sums, tf.float64))
         return told
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def global_step(batch: Batch, rate: tf.Tensor, step: tf.Tensor, wishes: tf.Tensor = NONE) -> tf.Tensor:
         told = strategy.run(replica, args=(batch, rate, step, wishes))
         return strategy.experimental_local_results(told)[0]
@@ -170,8 +170,10 @@ def _apart(function: Callable, plan: Plan, communicates: bool) -> Callable:
     if communicates:  # TensorFlow allows a collective in the replica's own function only.
         return function
     if plan.xla:
-        return tf.function(function, jit_compile=True)
-    return tf.function(function, experimental_attributes={"_noinline": True}) if plan.accumulate > 1 else function
+        return tf.function(function, jit_compile=True, autograph=False)
+    if plan.accumulate > 1:
+        return tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
+    return function
 
 
 def _rows_of(batch: Batch, micro: int, parts: int, after: Tensors | None) -> Batch:

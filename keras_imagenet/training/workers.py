@@ -50,7 +50,7 @@ def summed(strategy: tf.distribute.Strategy, values: np.ndarray) -> np.ndarray:
         )
         return context.all_reduce("SUM", own * tf.cast(number == 0, own.dtype))
 
-    total = tf.function(lambda own: strategy.run(of_worker, args=(own,)))(tf.constant(values))
+    total = tf.function(lambda own: strategy.run(of_worker, args=(own,)), autograph=False)(tf.constant(values))
     return strategy.experimental_local_results(total)[0].numpy()
 
 
