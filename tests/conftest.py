@@ -26,32 +26,54 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def command(tmp_path_factory) -> Iterator[Callable[..., subprocess.CompletedProcess]]:
-    """Runs keras-imagenet as a user does, in a process of its own whose output is no terminal.
-
-    It is a fork of one that has imported TensorFlow, where nothing is asked of the process itself (see forked.py).
-    """
+def forked(tmp_path_factory) -> Iterator[Callable[..., subprocess.CompletedProcess]]:
+    """Runs a program, its text or its file, or else keras-imagenet, as forked.py says: where it is imported already."""
     words = [sys.executable, str(ROOT / "tests/forked.py")]
     forks = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     written = tmp_path_factory.mktemp("output")
     numbers = count()
 
-    def run(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
-        arguments = [str(argument) for argument in arguments]
-        directory = options.pop("cwd", os.getcwd())
-        if options:
-            words = [sys.executable, "-m", "keras_imagenet", *arguments]
-            return subprocess.run(words, capture_output=True, text=True, timeout=300, cwd=directory, **options)
+    def run(program: str | None, *arguments: str | Path, cwd: str | Path | None = None) -> subprocess.CompletedProcess:
         output, errors = (written / f"{next(numbers)}" for _ in range(2))
-        order = {"arguments": arguments, "directory": directory, "output": output, "errors": errors}
+        order = {"program": program, "arguments": [str(argument) for argument in arguments]}
+        order |= {"directory": cwd or os.getcwd(), "output": output, "errors": errors}
         forks.stdin.write(json.dumps(order, default=str) + "\n")
         forks.stdin.flush()
         code = int(forks.stdout.readline())
-        return subprocess.CompletedProcess(arguments, code, output.read_text(), errors.read_text())
+        return subprocess.CompletedProcess(order["arguments"], code, output.read_text(), errors.read_text())
 
     yield run
     forks.stdin.close()
     forks.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def command(forked) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs keras-imagenet as a user does, in a process of its own whose output is no terminal.
+
+    It is a fork of one that has imported TensorFlow, where nothing is asked of the process itself (see forked.py).
+    """
+
+    def run(*arguments: str | Path, cwd: str | Path | None = None, **options) -> subprocess.CompletedProcess:
+        if options:
+            words = [sys.executable, "-m", "keras_imagenet", *map(str, arguments)]
+            return subprocess.run(words, capture_output=True, text=True, timeout=300, cwd=cwd, **options)
+        return forked(None, *arguments, cwd=cwd)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def python(forked) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs a Python program, its text or its file, in a process of its own that has this package and TensorFlow imported.
+
+    For programs that need a TensorFlow of their own, which has not begun, and not the seconds that its import takes.
+    """
+
+    def run(program: str | Path, *arguments: str | Path, cwd: str | Path | None = None) -> subprocess.CompletedProcess:
+        return forked(str(program), *arguments, cwd=cwd)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
 """Counting: ties, padding and batch sizes; and evaluation at another size than training's."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -79,7 +77,7 @@ def test_batches_are_added_up_without_their_padding() -> None:
         np.testing.assert_allclose(metrics.loss, whole.loss, rtol=1e-6)
 
 
-def test_answers_are_the_same_by_any_batches_on_any_replicas(tmp_path: Path) -> None:
+def test_answers_are_the_same_by_any_batches_on_any_replicas(python, tmp_path: Path) -> None:
     """A row an example in the data's order, without the padding of the last batch."""
     program = """
 import sys
@@ -111,7 +109,7 @@ one, three = found
 assert len(one.answers) == 362 and np.array_equal(one.answers, three.answers)
 np.testing.assert_allclose(one.probabilities, three.probabilities, 1e-5)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    done = python(program, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 

@@ -1,8 +1,6 @@
 """docs/python.md holds: its blocks run in the order in which they stand, print what they say and nothing else."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +27,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_page_runs_as_written(photos: Path) -> None:
+def test_the_page_runs_as_written(python, photos: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     checks = """
 assert answer["predictions"][0]["class"] == "red", answer
@@ -38,7 +36,7 @@ assert known["predictions"][0]["label"] < 1000
 assert run.metrics["top1"] == 1.0, run.metrics
 """
     program = "\n".join([*blocks, checks])
-    done = subprocess.run([sys.executable, "-c", program], cwd=photos, capture_output=True, text=True, timeout=600)
+    done = python(program, cwd=photos)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("runs/photos 1.0 ('blue', 'red')")

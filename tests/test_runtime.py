@@ -133,8 +133,7 @@ print(measured["examples"])
 """
 
 
-def test_a_run_on_several_replicas_is_evaluated_in_its_own_process(tmp_path: Path) -> None:
+def test_a_run_on_several_replicas_is_evaluated_in_its_own_process(python, tmp_path: Path) -> None:
     """Collectives of two strategies have the same numbers, and TensorFlow takes one's for the other's."""
-    words = [sys.executable, "-c", _FIT_AND_EVALUATE]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = python(_FIT_AND_EVALUATE, cwd=tmp_path)
     assert done.stdout.split() == ["362"], done.stderr[-2000:]

@@ -1,8 +1,6 @@
 """Animations: the first frame, as Pillow shows it, cut out of the file before anything is decoded."""
 
 import struct
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -59,7 +57,7 @@ def test_an_animated_webp_is_its_first_frame(name):
     np.testing.assert_array_equal(decode(content), pillows(content))
 
 
-def test_no_animated_webp_reaches_tensorflows_decoder(tmp_path):
+def test_no_animated_webp_reaches_tensorflows_decoder(python, tmp_path):
     """It overruns its memory; a served model decodes them too, in a process that must not die."""
 
     class Served(tf.Module):
@@ -81,8 +79,7 @@ for cut in (*[len(content)] * 20, *range(20, len(content), 97)):
         assert cut < len(content)
 print("alive")
 """
-    words = [sys.executable, "-c", program, tmp_path / "served", tmp_path / "animated.webp"]
-    done = subprocess.run(words, capture_output=True, text=True)
+    done = python(program, tmp_path / "served", tmp_path / "animated.webp")
     assert done.returncode == 0, done.stderr[-300:]
     assert done.stdout == "alive\n"
 
@@ -134,7 +131,7 @@ def many_frames(kind: str, count: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WebP"])
-def test_frames_behind_the_first_take_no_memory(kind, tmp_path):
+def test_frames_behind_the_first_take_no_memory(kind, python, tmp_path):
     (tmp_path / "image").write_bytes(many_frames(kind, 300))
     program = """
 import resource, sys
@@ -145,7 +142,7 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 assert fault(content) is None
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
-    done = subprocess.run([sys.executable, "-c", program, tmp_path / "image"], capture_output=True, text=True)
+    done = python(program, tmp_path / "image")
     assert done.returncode == 0, done.stderr[-300:]
     assert int(done.stdout) < 100_000  # kilobytes; a frame is 12 MB, 300 are 1,200 to 4,800 MB
 

@@ -74,19 +74,19 @@ def answers(content: bytes) -> str | None:
     return reason
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes(content):
     assert answers(content) is not None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(HEADS), st.binary(max_size=120))
 def test_a_head_and_any_bytes(head, rest):
     answers(head + rest)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(sorted(FILES)), st.data())
 def test_a_file_with_any_field(name, data):
     """Bytes in the first hundred written over: the fields of all headers."""

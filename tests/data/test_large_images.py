@@ -1,23 +1,21 @@
 """Large images: as many at once as a budget of pixels allows, whatever a group holds."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 from pictures import encoded, photo, with_orientation
 from PIL import Image
 
-from keras_imagenet.data.images import evaluation_crops, random_resized_crops
+from keras_imagenet.data.images import crops, evaluation_crops, random_resized_crops
 from keras_imagenet.preset import Preset
 
-SIDES = 3000, 2000
-"""Three such images are more than are decoded together."""
+SIDES = 300, 200
+"""Three such images are more than are decoded together here."""
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad"])
-def test_a_group_of_large_images_gives_what_each_gives_alone(fit):
+def test_a_group_of_large_images_gives_what_each_gives_alone(fit, monkeypatch):
+    monkeypatch.setattr(crops, "_TOGETHER", 2 * 300 * 200)
     large = photo(150, 200).resize(SIDES)
     kinds = [encoded(large, "PNG"), encoded(large, "GIF"), encoded(large), with_orientation(large, 6), encoded(photo())]
     kinds += [encoded(large, "BMP"), encoded(photo(), "PNG")]
@@ -25,9 +23,9 @@ def test_a_group_of_large_images_gives_what_each_gives_alone(fit):
     seeds = tf.constant([(number, 5) for number in range(len(kinds))])
     mirrored = tf.constant([number % 2 == 1 for number in range(len(kinds))])
     spec = [tf.TensorSpec([len(kinds)], tf.string)]
-    crops = tf.function(lambda images: evaluation_crops(tf.unstack(images), preset), spec)
+    cut = tf.function(lambda images: evaluation_crops(tf.unstack(images), preset), spec)
     expected = [evaluation_crops([image], preset)[0] for image in kinds]
-    np.testing.assert_array_equal(crops(tf.constant(kinds)), expected)
+    np.testing.assert_array_equal(cut(tf.constant(kinds)), expected)
     np.testing.assert_array_equal(evaluation_crops(kinds, preset), expected)
     draw = tf.function(lambda images: random_resized_crops(tf.unstack(images), seeds, preset, mirrored=mirrored), spec)
     alone = [
@@ -45,7 +43,7 @@ from keras_imagenet.preset import Preset
 
 def peak(content, count):
     groups = tf.data.Dataset.range(count).map(
-        lambda _: random_resized_crops(tf.unstack(content), tf.zeros((32, 2), tf.int32), Preset()), num_parallel_calls=2
+        lambda _: random_resized_crops(tf.unstack(content), tf.zeros((12, 2), tf.int32), Preset()), num_parallel_calls=2
     )
     options = tf.data.Options()
     options.threading.private_threadpool_size = 2
@@ -53,17 +51,16 @@ def peak(content, count):
         pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-small, large = (tf.constant([open(file, "rb").read()] * 32) for file in sys.argv[1:])
+small, large = (tf.constant([open(file, "rb").read()] * 12) for file in sys.argv[1:])
 before = peak(small, 2)
 print(peak(large, 2) - before)
 """
 
 
-def test_two_threads_need_less_than_a_gibibyte_for_17_megapixels(tmp_path):
-    """Sixty-four PNGs of a few kilobytes, in groups of 32 as in training; a group's pixels alone are 1.6 GiB."""
+def test_two_threads_need_less_than_a_gibibyte_for_17_megapixels(python, tmp_path):
+    """PNGs of a few kilobytes, a group for each thread; the pixels of both groups are 1.2 GiB."""
     for name, sides in (("small", (60, 40)), ("large", (5000, 3500))):
         (tmp_path / name).write_bytes(encoded(Image.new("RGB", sides, (9, 80, 200)), "PNG"))
-    words = [sys.executable, "-c", PEAK, tmp_path / "small", tmp_path / "large"]
-    done = subprocess.run(words, capture_output=True, text=True)
+    done = python(PEAK, tmp_path / "small", tmp_path / "large")
     assert done.returncode == 0, done.stderr[-300:]
     assert int(done.stdout) < 2**20

@@ -131,7 +131,7 @@ def test_a_limit_that_makes_no_sense_is_refused(command, photo_run: Path, tmp_pa
     assert done.stderr == f"keras-imagenet: --max_pixels {limit}: must be from 3025 to 178956970\n"
 
 
-def test_a_request_of_large_images_takes_the_memory_of_one(saved_model: Path, tmp_path: Path) -> None:
+def test_a_request_of_large_images_takes_the_memory_of_one(python, saved_model: Path, tmp_path: Path) -> None:
     """Eight PNGs of 24 megapixels, of 72 MB each; in float64, as they are resampled, each would be 576."""
     (tmp_path / "large.png").write_bytes(tf.io.encode_png(tf.zeros((6000, 4000, 3), tf.uint8)).numpy())
     program = """
@@ -144,8 +144,8 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 served(image_bytes=tf.constant([open(sys.argv[2], "rb").read()] * 8))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
-    words = [sys.executable, "-c", program, saved_model, tmp_path / "large.png"]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    done = python(program, saved_model, tmp_path / "large.png")
+    assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 250_000  # kilobytes
 
 

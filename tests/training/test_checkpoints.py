@@ -3,8 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +25,10 @@ TIMES = {"seconds", "images_per_second", "training_seconds"}
 
 
 @pytest.fixture(scope="module")
-def copies(tmp_path_factory) -> Path:
+def copies(python, tmp_path_factory) -> Path:
     """The folder of a run as it was before each operation on its files, in order; the last is the finished run."""
     folder = tmp_path_factory.mktemp("killed")
-    words = [sys.executable, KILLED, folder / "run", folder / "copies", *FLAGS]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = python(KILLED, folder / "run", folder / "copies", *FLAGS)
     assert done.returncode == 0, done.stderr
     return folder / "copies"
 

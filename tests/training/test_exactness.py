@@ -188,8 +188,8 @@ print(((kernel > 0) & (kernel < kernel.max())).mean())
 that keeps the unit, so where masks differ, half as far as where both keep it."""
 
 
-def test_replicas_drop_different_units() -> None:
+def test_replicas_drop_different_units(python) -> None:
     """Plain Keras gives every replica of a MirroredStrategy the same dropout mask."""
-    done = subprocess.run([sys.executable, "-c", DROPPED], capture_output=True, text=True, check=False)
+    done = python(DROPPED)
     assert done.returncode == 0, done.stderr
     assert 0.2 < float(done.stdout) < 0.8

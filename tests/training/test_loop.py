@@ -5,8 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 import traceback
 from pathlib import Path
@@ -132,7 +130,7 @@ api.fit(settings, callbacks=[Spoil()])
 """A run whose last epoch begins with weights of 0, so that it cannot be the best."""
 
 
-def test_the_best_weights_are_left_and_measured_again_to_the_digit(command, tmp_path: Path) -> None:
+def test_the_best_weights_are_left_and_measured_again_to_the_digit(command, python, tmp_path: Path) -> None:
     """On two replicas, with batch norm, on some of the digits."""
     digits = load_digits()
     pixels, labels = (digits.images * 15).astype(np.uint8), digits.target
@@ -142,8 +140,7 @@ def test_the_best_weights_are_left_and_measured_again_to_the_digit(command, tmp_
     words += ["model.name=cifar_net", "model.dropout=0", "train.keep=best", "train.epochs=3"]
     words += ["train.evaluation_batch_size=32"]  # small, so that both have rows to measure
     words += ["runtime.logical_cpus=2", f"runtime.run_folder={tmp_path / 'run'}"]
-    program = [sys.executable, "-c", SPOILT, recipes.DEFAULT_RECIPE, *words]
-    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    done = python(SPOILT, recipes.DEFAULT_RECIPE, *words)
     assert done.returncode == 0, done.stderr
     rows, metrics = history(tmp_path / "run"), json.loads((tmp_path / "run" / "metrics.json").read_text())
     best = max(rows, key=lambda row: row["validation_top1"])

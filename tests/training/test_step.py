@@ -1,7 +1,6 @@
 """One step of training: the same on one device and on two, whole or in parts, compiled or not; and as it was."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,17 +28,17 @@ from step to step; the first agrees to the bit."""
 
 
 @pytest.fixture(scope="module")
-def found() -> dict:
+def found(python) -> dict:
     """What tests/training/replicas.py prints."""
     program = Path(__file__).with_name("replicas.py")
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
+    done = python(program)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("norm", ["none", "synchronized"])
 def test_two_replicas_make_one_s_steps(found: dict, norm: str) -> None:
-    """Fifty steps in float64 with clipping, decay, and rows that do not count; a half of one batch does not at all.
+    """Ten steps in float64 with clipping, decay, and rows that do not count; a half of one batch does not at all.
 
     Keras' `fit` is 13 % off here, as it clips each replica's gradients before their sum.
     """
@@ -53,7 +52,7 @@ def test_adamw_on_two_replicas(found: dict) -> None:
 
 def test_rows_that_do_not_count_are_not_counted(found: dict) -> None:
     loss, top1, top5, examples = found["sums"]
-    assert 50 * 64 * 0.7 < examples < 50 * 64 * 0.85
+    assert 10 * 64 * 0.7 < examples < 10 * 64 * 0.85
     assert top5 == examples  # of five classes
     assert 0 < top1 < examples
     assert loss / examples == pytest.approx(np.log(5), rel=0.1)
@@ -84,7 +83,7 @@ def test_seeds_of_random_layers_are_the_run_s_own_and_count_steps(found: dict) -
     """Each replica draws from seeds of its own, which are not what is saved."""
     ((seed, count),) = found["seeds"]
     assert 0 <= seed < 2**31
-    assert count == 50
+    assert count == 10
     assert found["recomputed, dropout"] <= 1e-10
 
 
@@ -93,10 +92,9 @@ def test_a_loss_scale_changes_nothing_where_nothing_overflows(found: dict) -> No
 
 
 def test_xla_computes_the_same(found: dict) -> None:
-    """In float32; on two logical CPUs Keras' compiled step fails, since it holds the variables of both."""
-    assert found["XLA on 1"] <= 1e-5
+    """In float32, with batch norm and a teacher; on two logical CPUs, where Keras' compiled step fails, as it holds the variables
+    of both."""
     assert found["XLA on 2"] <= 1e-5
-    assert found["taught, XLA on 2"] <= 1e-5
 
 
 def test_a_teacher_teaches_the_same_on_two_replicas_and_in_parts(found: dict) -> None:

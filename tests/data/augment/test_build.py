@@ -42,7 +42,7 @@ def test_one_by_one_with_threads_and_as_a_batch_give_the_same_bytes(photo, chann
     images = np.stack([photo[..., :channels]] * 8)
     seeds = np.arange(16, dtype=np.int32).reshape(8, 2)
 
-    @tf.function  # traced once for both streams
+    @tf.function(autograph=False)  # traced once for both streams
     def act(example):
         for layer in layers:
             example = layer(example)
