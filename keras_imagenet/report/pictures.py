@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib import style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from keras_imagenet.data.sheet import sheet
@@ -123,6 +124,7 @@ def _drawing(families: Sequence[str] = ()) -> Iterator[None]:
 
 
 def _png(figure: Figure) -> bytes:
+    figure.set_dpi(DOTS_PER_INCH)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # Drawn once; by savefig, twice.
     return buffer.getvalue()
