@@ -111,7 +111,7 @@ def test_the_best_epochs_average_is_their_mean_and_survives_an_interruption(comm
     from test_exactness import assert_same_bits
 
     words = ["fit", "--average.name", "best", "--average.count", "2", "--train.keep", "average", "--train.epochs", "4"]
-    words += ["--train.keep_checkpoints", "9", "--optimizer.learning_rate", "0.003"]
+    words += ["--train.batch_size", "256", "--train.keep_checkpoints", "9", "--optimizer.learning_rate", "0.003"]
     whole, other = tmp_path / "whole", tmp_path / "other"
     done = command(*words, "--runtime.run_folder", whole)
     assert done.returncode == 0, done.stderr

@@ -73,18 +73,19 @@ def test_another_seed_gives_other_weights(command, digits_run: Path, tmp_path: P
         pytest.param(signal.SIGINT, id="SIGINT", marks=pytest.mark.slow),
     ],
 )
-def test_an_interrupted_run_goes_on_to_the_same_bits(digits_run: Path, tmp_path: Path, number: signal.Signals) -> None:
+def test_an_interrupted_run_goes_on_to_the_same_bits(
+    command, digits_run: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     """keras-team/keras#22010: how to continue from the middle of an epoch. Dropout masks and history included."""
     run = tmp_path / "interrupted"
-    words = [sys.executable, "-m", "keras_imagenet", *SHORT, "--runtime.run_folder", str(run)]
-    status, complaint = interrupt(words, run, number)
+    words = [*SHORT, "--runtime.run_folder", str(run)]
+    status, complaint = interrupt([sys.executable, "-m", "keras_imagenet", *words], run, number)
     assert status == {"SIGKILL": -9, "SIGTERM": 143, "SIGINT": 130}[number.name]
     if number is not signal.SIGKILL:
         assert "its state is saved" in complaint
-        words = complaint.partition("To go on: ")[2].split()
-        words = [sys.executable, "-m", "keras_imagenet", *words[1:]]
+        words = complaint.partition("To go on: keras-imagenet ")[2].split()
     assert not (run / "metrics.json").exists()
-    resumed = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    resumed = command(*words)
     assert resumed.returncode == 0, resumed.stderr
     assert "going on from step" in resumed.stdout
     assert_same_bits(digits_run, run)
@@ -100,10 +101,10 @@ def test_a_killed_run_that_draws_in_every_way_goes_on_to_the_same_bits(command, 
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     done = command("fit", *drawing, "--runtime.run_folder", whole)
     assert done.returncode == 0, done.stderr
-    words = [sys.executable, "-m", "keras_imagenet", "fit", *drawing, "--runtime.run_folder", str(killed)]
-    status, _ = interrupt(words, killed, signal.SIGKILL)
+    words = ["fit", *drawing, "--runtime.run_folder", str(killed)]
+    status, _ = interrupt([sys.executable, "-m", "keras_imagenet", *words], killed, signal.SIGKILL)
     assert status == -9
-    resumed = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    resumed = command(*words)
     assert resumed.returncode == 0, resumed.stderr
     assert "going on from step" in resumed.stdout
     assert_same_bits(whole, killed)

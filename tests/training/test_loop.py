@@ -136,7 +136,7 @@ def test_the_best_weights_are_left_and_measured_again_to_the_digit(command, pyth
     pixels, labels = (digits.images * 15).astype(np.uint8), digits.target
     arrays = {"x_train": pixels[:256], "y_train": labels[:256], "x_test": pixels[-128:], "y_test": labels[-128:]}
     np.savez(tmp_path / "digits.npz", **arrays)
-    words = ["data.source.name=arrays", f"data.source.file={tmp_path / 'digits.npz'}", "data.size=32"]
+    words = ["data.source.name=arrays", f"data.source.file={tmp_path / 'digits.npz'}", "data.size=16"]
     words += ["model.name=cifar_net", "model.dropout=0", "train.keep=best", "train.epochs=3"]
     words += ["train.evaluation_batch_size=32"]  # small, so that both have rows to measure
     words += ["runtime.logical_cpus=2", f"runtime.run_folder={tmp_path / 'run'}"]

@@ -127,7 +127,7 @@ def test_one_stream_goes_through_all_phases_wherever_it_starts() -> None:
         wanted = next(plain)
         for name in ("labels", "seeds", "epochs", *(("shares",) if step < 3 else ())):
             np.testing.assert_array_equal(batch[name], wanted[name])
-    for start in (2, 4, 5):
+    for start in (4, 5):  # inside a phase and where one begins
         stream = open_data(run, Console.standard())[0]
         stream.seek(start)
         for batch in whole[start:]:
