@@ -10,8 +10,11 @@ import os
 import runpy
 import sys
 
-# Imported here, so that no command has to.
+# All of these are imported here so that no command has to.
+import sklearn.datasets  # noqa: F401
+
 import keras_imagenet.api
+import keras_imagenet.data.augment.layer
 import keras_imagenet.serving.export
 import keras_imagenet.serving.predict
 import keras_imagenet.training.callbacks
