@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from keras_imagenet.data import order
 from keras_imagenet.data.images.normalise import normalise
@@ -118,7 +119,9 @@ def regression(features: np.ndarray, labels: np.ndarray, classes: int) -> tuple[
         ).sum(), gradient.ravel()
 
     start = np.zeros((size + 1) * classes)
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS, "maxcor": 20}).x
+    # Most calls are too small to be shared out: threads would wait, and they spin while they do.
+    with threadpool_limits(1, user_api="blas"):
+        found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS, "maxcor": 20}).x
     kernel, bias = np.split(found.reshape(size + 1, classes), [size])
     kernel = kernel / deviation[:, None]
     frequencies = np.maximum(np.bincount(labels, minlength=classes), 1) / count

@@ -30,7 +30,7 @@ from keras_imagenet.settings.optimizer import AdamSettings, LAMBSettings, RMSpro
 from keras_imagenet.training import clipping, fused_norm, objectives, optimizers, recomputation, step, teachers  # noqa: E402
 from keras_imagenet.training import state as states  # noqa: E402
 
-BATCH, SIZE, CLASSES, STEPS = 64, 8, 5, 10
+BATCH, SIZE, CLASSES, STEPS = 64, 8, 5, 50
 SGD = SGDSettings(weight_decay=1e-3, nesterov=True)
 ADAMW = AdamSettings(name="adamw", weight_decay=0.1)
 RULES = {
@@ -170,7 +170,8 @@ def main() -> None:
     found["taught on two"] = apart(taught[0], trained(2, taught=True, accumulate=4)[0])
     found["loss scale"] = apart(alone["none"][0], trained(2, scaling=True)[0])
     compiled = {"norm": "plain", "taught": True, "dtype": "float32"}
-    found["XLA on 2"] = apart(*(trained(2, xla=xla, **compiled)[0] for xla in (False, True)))
+    for replicas in (1, 2):
+        found[f"XLA on {replicas}"] = apart(*(trained(replicas, xla=xla, **compiled)[0] for xla in (False, True)))
     print(json.dumps(found))
 
 

@@ -38,7 +38,7 @@ def found(python) -> dict:
 
 @pytest.mark.parametrize("norm", ["none", "synchronized"])
 def test_two_replicas_make_one_s_steps(found: dict, norm: str) -> None:
-    """Ten steps in float64 with clipping, decay, and rows that do not count; a half of one batch does not at all.
+    """Fifty steps in float64 with clipping, decay, and rows that do not count; a half of one batch does not at all.
 
     Keras' `fit` is 13 % off here, as it clips each replica's gradients before their sum.
     """
@@ -52,7 +52,7 @@ def test_adamw_on_two_replicas(found: dict) -> None:
 
 def test_rows_that_do_not_count_are_not_counted(found: dict) -> None:
     loss, top1, top5, examples = found["sums"]
-    assert 10 * 64 * 0.7 < examples < 10 * 64 * 0.85
+    assert 50 * 64 * 0.7 < examples < 50 * 64 * 0.85
     assert top5 == examples  # of five classes
     assert 0 < top1 < examples
     assert loss / examples == pytest.approx(np.log(5), rel=0.1)
@@ -83,7 +83,7 @@ def test_seeds_of_random_layers_are_the_run_s_own_and_count_steps(found: dict) -
     """Each replica draws from seeds of its own, which are not what is saved."""
     ((seed, count),) = found["seeds"]
     assert 0 <= seed < 2**31
-    assert count == 10
+    assert count == 50
     assert found["recomputed, dropout"] <= 1e-10
 
 
@@ -92,8 +92,9 @@ def test_a_loss_scale_changes_nothing_where_nothing_overflows(found: dict) -> No
 
 
 def test_xla_computes_the_same(found: dict) -> None:
-    """In float32, with batch norm and a teacher; on two logical CPUs, where Keras' compiled step fails, as it holds the variables
-    of both."""
+    """In float32, with batch norm and a teacher; on two logical CPUs, too, where Keras' compiled step fails, as it holds the
+    variables of both."""
+    assert found["XLA on 1"] <= 1e-5
     assert found["XLA on 2"] <= 1e-5
 
 

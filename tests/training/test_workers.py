@@ -57,7 +57,7 @@ def assert_one_makes_the_same(folder: Path, count: int, runs: str) -> None:
 
 
 def test_two_workers_make_one_s_steps(tmp_path: Path) -> None:
-    """In float64, ten steps; rows that do not count lie unevenly. Keras' own fit fails on workers (keras-team/keras#20585)."""
+    """In float64, fifty steps; rows that do not count lie unevenly. Keras' own fit fails on workers (keras-team/keras#20585)."""
     assert_one_makes_the_same(tmp_path, 2, "few")
 
 
