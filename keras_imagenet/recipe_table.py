@@ -79,7 +79,7 @@ def details(name: str, examples: int | None = None) -> dict[str, Any]:
 def details_lines(content: Mapping[str, Any]) -> list[str]:
     """One recipe for people."""
     published, optimizer = content["published"], content["optimizer"]
-    length = f"{counted(content['epochs'])} epochs" if content["epochs"] else f"{content['steps']:,} steps"
+    length = f"{content['steps']:,} steps" if content["epochs"] is None else f"{counted(content['epochs'])} epochs"
     lines = [
         f"{content['name']}: {content['network']}, {length} of batches of {counted(content['batch_size'])}",
         f"source: {content['source'] or 'this project'}",
@@ -93,7 +93,9 @@ def details_lines(content: Mapping[str, Any]) -> list[str]:
         f"{key} {_text(value)}" for key, value in optimizer.items() if key != "name" and value is not None
     )
     lines.append(f"optimizer: {optimizer['name']}, {given}")
-    if "examples" in content:
+    if content.get("steps") == 0:
+        lines.append(f"with {content['examples']:,} examples: no step; the head that is solved is all that is learned")
+    elif "examples" in content:
         lines.append(
             f"with {content['examples']:,} examples: {content['steps_per_epoch']:,.1f} steps an epoch, "
             f"{content['steps']:,} in all"
@@ -104,10 +106,17 @@ def details_lines(content: Mapping[str, Any]) -> list[str]:
 
 
 def draw(name: str, examples: int, file: Path) -> None:
-    """Draw the learning rate over the steps of a recipe, as the picture that the file's ending names."""
+    """Draw the learning rate over the steps of a recipe, as the picture that the file's ending names.
+
+    Raises SettingsError where the recipe makes no step of so many examples, or where the file cannot be written.
+    """
     from matplotlib.figure import Figure
 
     course = course_of(sized(recipes.load(name), examples), examples)
+    if not course.steps:
+        raise SettingsError(
+            f"--output {file}: with {examples:,} examples {name} makes no step, so it has no learning rate"
+        )
     steps = range(0, course.steps, max(course.steps // 4000, 1))
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()

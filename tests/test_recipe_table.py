@@ -44,6 +44,19 @@ def test_a_recipe_says_its_steps_and_rates_without_data(command) -> None:
     assert len(rates) == 2 * 90
 
 
+def test_a_recipe_that_makes_no_step_of_few_photos_says_so(command, tmp_path) -> None:
+    """photos/transfer solves the head below 100 photos, and trains nothing."""
+    content = shown(command, "photos/transfer", "--examples", 57)
+    assert (content["epochs"], content["steps"], content["learning_rate"]) == (0, 0, [])
+    said = command("recipes", "photos/transfer", "--examples", 57).stdout
+    assert "0 epochs of batches of 8" in said
+    assert "with 57 examples: no step; the head that is solved is all that is learned" in said
+    assert "learning rate" not in said
+    refused = command("recipes", "photos/transfer", "--examples", 57, "--output", tmp_path / "curve.png")
+    assert refused.returncode == 2
+    assert "photos/transfer makes no step, so it has no learning rate" in refused.stderr
+
+
 @pytest.mark.parametrize("words", [("--examples", 5), ("--weights",), ("--output", "a.png")])
 def test_what_is_said_of_one_recipe_is_refused_of_a_list(command, words) -> None:
     refused = command("recipes", "digits/*", *words)
