@@ -21,7 +21,7 @@ def table(directory: str) -> tuple[list[dict[str, Any]], list[str]]:
     rows = [_row(RunFolder(path)) for path in sorted(folder.iterdir()) if os.path.lexists(path / "settings.yaml")]
     if not rows:
         return [], [f"{folder} holds no runs"]
-    return rows, columns(COLUMNS, [[_text(row[column]) for column in COLUMNS] for row in rows])
+    return rows, columns(COLUMNS, [[_text(row[column], column) for column in COLUMNS] for row in rows])
 
 
 def _row(run: RunFolder) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def _whole_row(run: RunFolder) -> dict[str, Any]:
         "run": run.path.name,
         "model": model,
         "data": data,
-        "epochs": len(history),
+        "epochs": sum(row.get("epoch") != "0" for row in history),  # a solved head's row is of none
         "top1": _number(metrics, "top1"),
         "best_top1": _number(best, "top1"),
         "loss": _number(metrics, "loss"),
@@ -67,7 +67,9 @@ def _number(content: Mapping[str, Any], name: str) -> float | None:
     return None if value is None else float(value)
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, column: str) -> str:
     if value is None:
         return "-"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.1f}" if column == "minutes" else f"{value:.4f}"
+    return str(value)

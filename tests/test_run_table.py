@@ -106,6 +106,15 @@ def test_an_odd_file_hides_no_other_run(file, kind, tmp_path, capsys):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**19  # kilobytes
 
 
+def test_a_solved_head_alone_is_a_run_of_no_epoch(tmp_path, capsys):
+    (run(tmp_path / "solved") / "history.csv").write_text("epoch,loss\n0,2.5\n")
+    assert main(["runs", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["epochs"] == 0
+    assert main(["runs", str(tmp_path)]) == 0
+    _, line = capsys.readouterr().out.splitlines()
+    assert line.split() == ["solved", "cifar_net", "digits", "0", "0.5000", "0.7500", "1.2500", "1.5", "finished"]
+
+
 def test_a_metrics_file_that_is_a_list_or_odd_is_damaged(tmp_path, capsys):
     for number, kind in enumerate(["a text for a number", "a list for a number", "a number beyond floats", "a pipe"]):
         ODD[kind](run(tmp_path / str(number)) / "metrics.json")
