@@ -18,7 +18,7 @@ from keras_imagenet.arguments import (
     split_settings,
     unknown_argument,
 )
-from keras_imagenet.console import Console, open_standard_streams, printable
+from keras_imagenet.console import Console, open_standard_streams
 from keras_imagenet.errors import KerasImagenetError, SettingsError, nearest
 
 _RUN_OR_NAME = "a run folder, or the name of a network with published weights"
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _complain(message: str) -> None:
     with contextlib.suppress(OSError):  # nobody reads it; the exit code says so, too
-        print(f"keras-imagenet: {printable(message)}", file=sys.stderr, flush=True)
+        Console(sys.stderr).say(f"keras-imagenet: {message}")
 
 
 def fit(parsed: argparse.Namespace, overrides: Overrides) -> None:

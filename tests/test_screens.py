@@ -126,6 +126,24 @@ def test_nothing_is_left_of_what_was_redrawn(digits: Recording) -> None:
     assert sum(line.startswith("epoch 20/20: loss ") for line in last) == 1
 
 
+def test_a_mistake_is_broken_between_words(tmp_path: Path) -> None:
+    recording = record(["fit", "photo"], tmp_path, 80, 24)
+    assert recording.code == 2
+    require_whole_words(recording, 80)
+    _, last = recording.screens[-1]
+    assert " ".join(line.strip() for line in last if line).endswith("or a folder of shards")
+
+
+def test_a_head_that_is_solved_is_no_epoch_and_training_waits_for_its_first_step(digits_run, tmp_path: Path) -> None:
+    words = ["fit", "--model.weights", str(digits_run), "--model.head", "probe", "--train.steps", "2"]
+    recording = record([*words, "--runtime.run_folder", "run"], tmp_path, 80, 24)
+    assert recording.code == 0
+    seen = ["\n".join(lines) for _, lines in recording.screens]
+    assert any("looking at the training photos: " in screen for screen in seen)
+    assert not any("epoch 0/" in screen for screen in seen)
+    assert any("epoch 1/1 step 0/2" in screen and "compiling the first step" in screen for screen in seen)
+
+
 @pytest.mark.slow
 def test_ctrl_c_leaves_the_command_to_go_on_and_no_bar(tmp_path: Path) -> None:
     """While training on photos, of which one cannot be read and is named above the bar."""

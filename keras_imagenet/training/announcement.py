@@ -37,8 +37,7 @@ def announcement(run: Run) -> list[str]:
     parts = f" in {batches.accumulate} parts of {batches.micro_rows}" if batches.accumulate > 1 else ""
     beginnings = [
         f"data: {settings.data.source.name}, {n:,} examples to train on, {validation}, {len(run.training.classes):,} classes",
-        f"model: {settings.model.name}, input {'x'.join(map(str, run.preset.input_shape))}, "
-        f"{network.count_params():,} parameters, {run.started_from}",
+        f"model: {settings.model.name}, input {_input(run)}, {network.count_params():,} parameters, {run.started_from}",
     ]
     acting = (
         f"runtime: {settings.runtime.precision} on {device_names}, {runtime.threads(settings.runtime)} reading threads, "
@@ -61,6 +60,14 @@ def announcement(run: Run) -> list[str]:
         acting,
         *phases.lines(settings, run.course),
     ]
+
+
+def _input(run: Run) -> str:
+    """What the network looks at: in training, and where that is another size in evaluation; without a step in the latter."""
+    trained, evaluated = ("x".join(map(str, preset.input_shape)) for preset in (run.preset, run.preset.evaluation))
+    if not run.course.steps or trained == evaluated:
+        return evaluated
+    return f"{trained} (evaluated at {evaluated})"
 
 
 def _team(run: Run) -> list[str]:

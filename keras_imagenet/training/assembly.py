@@ -199,8 +199,10 @@ def _probe(
         seed=settings.runtime.seed,
         threads=runtime.threads(settings.runtime),
         report=partial(_report_unreadable, settings.data.source.unreadable, console),
+        doing=console.doing,
     )
     console.say(found.line)
+    console.doing("building the network")
     return found
 
 

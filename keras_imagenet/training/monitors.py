@@ -267,6 +267,7 @@ class ProgressDisplay:
     def begin_epoch(self, epoch: int) -> None:
         """Its number is shown from now on; the sums start anew."""
         self.epoch = epoch
+        self.now = "training" if self.view.compiled else "compiling the first step"
         self.meter.restart()
 
     def step(self) -> bool:
@@ -303,8 +304,9 @@ class ProgressDisplay:
         step, total = self.view.state.step, self.view.total_steps
         self.bar.update(step)
         first = Table.grid(padding=(0, 1))
-        where = f"epoch {self.epoch}/{self.view.epochs}" + (f" step {step}/{total}" if total else "")
-        first.add_row(self.spinner, where, self.bar, f"{self.clock.left()} left" if self.clock.steps > 0 else "")
+        where = f"epoch {self.epoch}/{self.view.epochs} step {step}/{total}" if self.epoch else "solved head"
+        left = f"{self.clock.left()} left" if self.clock.steps > 0 else ""
+        first.add_row(self.spinner, where, self.bar if total else "", left)
         return Group(first, f"  {self._doing()}")
 
     def _doing(self) -> str:

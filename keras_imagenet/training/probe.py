@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -58,13 +59,15 @@ def solve_head(
     seed: int,
     threads: int,
     report: Callable[[str, str], None],
+    doing: Callable[[str], None],
 ) -> Probe:
     """Give the layer `logits` of a network the weights that fit the training examples best while all others stand still.
 
     evaluated: the network at evaluation's size, `network` itself where there is one size; features are those of
     evaluation's crop. mirrored: whether mirror images count too, where there is room for them. The training that follows
     starts where its gradients no longer tear at what was learned before (linear probing, then fine-tuning,
-    arXiv:2202.10054). Raises SettingsError where the answers are not those of one dense layer.
+    arXiv:2202.10054). report: is told of images that cannot be read, and why; doing: of how far this is.
+    Raises SettingsError where the answers are not those of one dense layer.
     """
     started = time.perf_counter()
     head = _head(network)
@@ -78,7 +81,9 @@ def solve_head(
     stream = evaluation_stream(
         examples, preset.evaluation, tf.distribute.get_strategy(), batch_size=BATCH, threads=threads, report=report
     )
-    features, labels = _features(evaluated, preset.evaluation, stream, mirrored)
+    told = _told(stream, len(drawn), doing)
+    features, labels = _features(evaluated, preset.evaluation, told, mirrored)
+    doing("solving the head")
     kernel, bias = regression(features, labels, len(training.classes))
     head.kernel.assign(kernel)
     head.bias.assign(bias)
@@ -137,7 +142,16 @@ def _head(network: keras.Model) -> keras.layers.Dense:
     return head
 
 
-def _features(network: keras.Model, preset: Preset, stream, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
+def _told(stream: Iterable[Any], count: int, doing: Callable[[str], None]) -> Iterator[Any]:
+    """The stream's batches; before each it is told how many of `count` photos are seen."""
+    for number, batch in enumerate(stream):
+        doing(f"looking at the training photos: {number * BATCH:,} of {count:,}")
+        yield batch
+
+
+def _features(
+    network: keras.Model, preset: Preset, stream: Iterable[Any], mirrored: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """What goes into the last layer, float32 [n, features], and labels [n], of all that can be read."""
     inner = keras.Model(network.input, _head(network).input)
     seen = tf.function(
