@@ -160,6 +160,10 @@ def evaluate(
     if output is not None:
         _require_folder(Path(output))
     asked = subject.opened(run_or_name, overrides, photos=photos, weights=weights, config=config)
+    if asked.folder is None and photos is None and config is None and not subject.names_data(overrides):
+        raise SettingsError(
+            f"{asked.name}: is measured on labelled photos; name them behind it, or a recipe that has some with --config"
+        )
     source = asked.settings.data.source
     console.doing("looking at the data")
     splits = sources.open_source(source.model_copy(update={"classes": source.classes or asked.classes_file}))
@@ -373,11 +377,14 @@ def data(
     console = console or Console.silent()
     if limit < 1:
         raise SettingsError(f"--limit {limit}: must be at least 1")
+    from keras_imagenet.data.sheet import draw_first_batch, require_drawable
+
+    if file is not None:
+        require_drawable(Path(file))
     console.doing("looking at the data")
     settings, splits = _with_data(settings)
     console.doing("starting TensorFlow")
     runtime.start(settings.runtime, None, debug=debug)
-    from keras_imagenet.data.sheet import draw_first_batch
     from keras_imagenet.data.summary import summary, summary_lines
 
     # A sheet shows what the network gets, for which published weights may have to be downloaded.

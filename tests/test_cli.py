@@ -157,6 +157,11 @@ def test_another_model_over_the_default_recipe_and_a_dry_run_leaves_nothing(comm
         (["fitt"], 2, "fitt: must be one of fit, evaluate, predict, export, "),
         (["fitt"], 2, "; did you mean fit?"),
         (["benchmark", "pipelin"], 2, "pipelin: must be one of pipeline; did you mean pipeline?"),
+        (
+            ["data", "--output", "sheet.docx"],
+            2,
+            "--output sheet.docx: no picture ends in .docx; give .png, .svg or .pdf",
+        ),
         (["data", "--limit", "0"], 2, "--limit 0: must be at least 1"),
         (
             ["predict", "runs", "-x.jpg"],
@@ -167,6 +172,11 @@ def test_another_model_over_the_default_recipe_and_a_dry_run_leaves_nothing(comm
         (["evaluate", "my run", "my run"], 2, "my run: is a run, not photos; one run is measured at a time\n"),
         (["evaluate", "no/run"], 2, "no/run: no such run folder, and no such model"),
         (["evaluate", "cifar_net"], 2, "model.weights = published: none are known for cifar_net"),
+        (
+            ["evaluate", "efficientnet_lite0"],
+            2,
+            "efficientnet_lite0: is measured on labelled photos; name them behind it",
+        ),
         (["fit", "--model.head", "probe"], 2, "head probe needs layers that have learned; give weights, such as"),
         (["predict", "no/run", "x.jpg"], 2, "no/run: no such run folder"),
         (["export", "."], 2, ".: not a finished run: settings.yaml is missing"),

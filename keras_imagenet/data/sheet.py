@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 8
+LEAST_COLUMNS = 4
+"""As wide as the title."""
 
 
 def draw_first_batch(
@@ -25,8 +27,8 @@ def draw_first_batch(
 ) -> None:
     """Draws the first images of the first training batch, or of the validation split where there is no other.
 
-    They are drawn as they are before lighting, erasing and mixing, and for one device, since batches are the same on any number.
-    Raises SettingsError if the file cannot be written.
+    They are drawn as they are before lighting, erasing and mixing, and for one device, since batches are the same on any number;
+    as evaluation crops them where a run without an epoch sees no others. Raises SettingsError if the file cannot be written.
     """
     import tensorflow as tf
 
@@ -37,23 +39,30 @@ def draw_first_batch(
 
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     rows = {"batch_size": settings.train.batch_size, "threads": threads, "report": silent}
-    if splits.train is not None:
-        train = settings.train
+    train = settings.train
+    if splits.train is not None and train.epochs != 0:
         drawing = {"seed": settings.runtime.seed, "repeats": train.repeats, "balance": train.balance}
         augment = settings.augment.model_copy(update={"mixing": None, "random_erasing": None, "lighting": 0.0})
         batches = pipeline.training_stream(splits.train, preset, augment, strategy, **drawing, **rows)
     else:
-        batches = pipeline.evaluation_stream(splits.validation, preset.evaluation, strategy, **rows)
+        batches = pipeline.evaluation_stream(splits.train or splits.validation, preset.evaluation, strategy, **rows)
     parts = {name: value.numpy() for name, value in next(batches).items()}
     readable = np.flatnonzero(parts["weights"])[:most]
     captions = [splits.class_names[label] for label in parts["labels"][readable]]
     title = f"{settings.data.source.name}, {'training' if splits.train is not None else 'validation'}: batch 0"
     try:
         draw_sheet(parts["images"][readable], captions, title, file)
-    except (OSError, ValueError) as error:
-        raise SettingsError(
-            f"--output {file}: cannot be written: {getattr(error, 'strerror', None) or error}"
-        ) from None
+    except OSError as error:
+        raise SettingsError(f"--output {file}: cannot be written: {error.strerror or error}") from None
+
+
+def require_drawable(file: Path) -> None:
+    """Raises SettingsError where a picture's ending is none that can be drawn."""
+    from matplotlib.figure import Figure
+
+    known, ending = Figure().canvas.get_supported_filetypes(), file.suffix[1:].lower()
+    if ending and ending not in known:
+        raise SettingsError(f"--output {file}: no picture ends in .{ending}; give .png, .svg or .pdf")
 
 
 def draw_sheet(images: np.ndarray, captions: Sequence[str], title: str, file: Path) -> None:
@@ -66,11 +75,12 @@ def sheet(images: np.ndarray, captions: Sequence[str], title: str) -> Figure:
     """Images, uint8 or float 0-255 [n, height, width, 1 or 3], with a caption each, of which a line is at most 24 characters."""
     from matplotlib.figure import Figure
 
-    rows = -(-len(images) // COLUMNS)
+    columns = min(max(len(images), LEAST_COLUMNS), COLUMNS)
+    rows = -(-len(images) // columns)
     lines = max(caption.count("\n") for caption in captions)
-    figure = Figure(figsize=(1.6 * COLUMNS, (1.85 + 0.1 * lines) * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(1.6 * columns, (1.85 + 0.1 * lines) * rows + 0.5), layout="constrained")
     figure.suptitle(title, fontsize=10, parse_math=False)
-    axes = figure.subplots(rows, COLUMNS, squeeze=False)
+    axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8)

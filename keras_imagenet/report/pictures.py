@@ -58,19 +58,21 @@ def mistakes(
 
 
 def curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Loss, top-1 and learning rate after each epoch, of rows of history.csv."""
-    epochs = [row["epoch"] for row in rows]
+    """Loss, top-1 and learning rate after each epoch, of rows of history.csv; a solved head's, epoch 0, has no rate."""
+    trained = [row for row in rows if row["epoch"]]
+    panels = {"loss": ("loss", rows), "top1": ("top-1", rows)}
+    panels |= {"learning_rate": ("learning rate", trained)} if trained else {}
     with _drawing():
-        figure = Figure(figsize=(12, 3.6), layout="constrained")
-        panels = zip(
-            figure.subplots(1, 3), ("loss", "top1", "learning_rate"), ("loss", "top-1", "learning rate"), strict=True
-        )
-        for axes, column, title in panels:
+        figure = Figure(figsize=(4 * len(panels), 3.6), layout="constrained")
+        for axes, (column, (title, drawn)) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+            epochs = [row["epoch"] for row in drawn]
             for name, what in ((column, "training"), (f"validation_{column}", "validation")):
                 if name in rows[0]:
-                    axes.plot(epochs, [row[name] for row in rows], marker="o", markersize=3, label=what)
+                    axes.plot(epochs, [row[name] for row in drawn], marker="o", markersize=3, label=what)
             axes.set(title=title, xlabel="epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
+            if len(epochs) == 1:  # else fractions of an epoch stand around it
+                axes.set_xticks(epochs, ["solved head"] if epochs == [0] else None)
             axes.grid(alpha=0.3)
             if column != "learning_rate":
                 axes.legend()

@@ -120,6 +120,12 @@ def opened(
     return Subject(name, settings, origin=assembly.origin_of(settings))
 
 
+def names_data(overrides: recipes.Overrides) -> bool:
+    """Whether the overrides say where data is."""
+    places = {"data.source", *(f"data.source.{part}" for part in PLACE)}
+    return any(key in places for key, _ in recipes.pairs(overrides))
+
+
 def _require_effect_on_run(overrides: recipes.Overrides, **options: str | None) -> None:
     """Raise SettingsError for what changes nothing where a run is measured, whose network is as it was trained."""
     useless = [name for name, value in options.items() if value is not None]
@@ -136,7 +142,7 @@ def _run(path: Path, overrides: recipes.Overrides, source: Mapping[str, Any] | N
     settings_file, given = str(folder.settings_file), recipes.pairs(overrides)
     if source is not None and _same_place(source, folder.settings.data.source.model_dump()):
         source = None
-    own_data = source is None and not any(key in {f"data.source.{part}" for part in PLACE} for key, _ in given)
+    own_data = source is None and not names_data(given)
     if source is not None:
         source = {**source, **WHOLE}
     elif not own_data:

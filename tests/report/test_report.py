@@ -1,6 +1,7 @@
 """The folder of tables and pictures: what it counts, whatever classes and files are called, however many there are."""
 
 import csv
+import io
 import json
 import shutil
 import time
@@ -102,6 +103,22 @@ def test_any_name_is_drawn_or_replaced_without_a_warning() -> None:
     assert shown[8] == r"a\x1b[31mb\n"
     assert shown[10] == "#10"
     assert families[0] == "DejaVu Sans"
+
+
+def test_a_solved_head_has_no_learning_rate_to_draw_and_few_images_no_empty_columns() -> None:
+    row = {"epoch": 0, "loss": 0.1, "top1": 1.0, "learning_rate": 0.0, "validation_loss": 0.5, "validation_top1": 0.8}
+    alone, trained = (width(pictures.curves(rows)) for rows in ([row], [row, row | {"epoch": 1}]))
+    assert alone == trained * 2 / 3
+    images = np.zeros((8, 16, 16, 3), np.uint8)
+    captions = [("a.jpg", 0, 1, 0.9)] * 8
+    few, many = (width(pictures.mistakes("ab", "ab", images[:n], captions[:n])) for n in (2, 8))
+    assert few == many / 2
+
+
+def width(png: bytes) -> int:
+    """Pixels."""
+    with Image.open(io.BytesIO(png)) as image:
+        return image.size[0]
 
 
 def test_a_thousand_classes_are_drawn_as_their_worst_pairs_in_seconds() -> None:
