@@ -90,7 +90,7 @@ def details_lines(content: Mapping[str, Any]) -> list[str]:
         lines.append(f"published: top-1 {published['top1']:.2f}{top5}{of}")
     lines += [f"differs: {sentence}" for sentence in content["differs"]]
     given = ", ".join(
-        f"{key} {_text(value)}" for key, value in optimizer.items() if key != "name" and value is not None
+        f"{key} {_text(value)}" for key, value in optimizer.items() if key != "name" and value not in (None, {})
     )
     lines.append(f"optimizer: {optimizer['name']}, {given}")
     if content.get("steps") == 0:

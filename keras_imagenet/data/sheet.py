@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_imagenet import files
+from keras_imagenet.data import order
 from keras_imagenet.data.sources import Splits
+from keras_imagenet.data.sources.source import subset
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
@@ -28,7 +30,8 @@ def draw_first_batch(
     """Draws the first images of the first training batch, or of the validation split where there is no other.
 
     They are drawn as they are before lighting, erasing and mixing, and for one device, since batches are the same on any number;
-    as evaluation crops them where a run without an epoch sees no others. Raises SettingsError if the file cannot be written.
+    of a run without an epoch some training images as evaluation crops them, which is all it sees. Raises SettingsError if the
+    file cannot be written.
     """
     import tensorflow as tf
 
@@ -44,8 +47,12 @@ def draw_first_batch(
         drawing = {"seed": settings.runtime.seed, "repeats": train.repeats, "balance": train.balance}
         augment = settings.augment.model_copy(update={"mixing": None, "random_erasing": None, "lighting": 0.0})
         batches = pipeline.training_stream(splits.train, preset, augment, strategy, **drawing, **rows)
+    elif splits.train is not None:
+        drawn = order.examples(np.arange(min(len(splits.train), most)), len(splits.train), settings.runtime.seed)[1]
+        rows["batch_size"] = len(drawn)
+        batches = pipeline.evaluation_stream(subset(splits.train, drawn), preset.evaluation, strategy, **rows)
     else:
-        batches = pipeline.evaluation_stream(splits.train or splits.validation, preset.evaluation, strategy, **rows)
+        batches = pipeline.evaluation_stream(splits.validation, preset.evaluation, strategy, **rows)
     parts = {name: value.numpy() for name, value in next(batches).items()}
     readable = np.flatnonzero(parts["weights"])[:most]
     captions = [splits.class_names[label] for label in parts["labels"][readable]]

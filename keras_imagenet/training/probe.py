@@ -143,10 +143,11 @@ def _head(network: keras.Model) -> keras.layers.Dense:
 
 
 def _told(stream: Iterable[Any], count: int, doing: Callable[[str], None]) -> Iterator[Any]:
-    """The stream's batches; before each it is told how many of `count` photos are seen."""
-    for number, batch in enumerate(stream):
-        doing(f"looking at the training photos: {number * BATCH:,} of {count:,}")
+    """The stream's batches, while it is told how many of `count` photos are seen."""
+    doing(f"looking at the training photos: 0 of {count:,}")
+    for number, batch in enumerate(stream, 1):
         yield batch
+        doing(f"looking at the training photos: {min(number * BATCH, count):,} of {count:,}")
 
 
 def _features(

@@ -62,6 +62,16 @@ def test_the_sheet_shows_the_readable_images_of_the_first_batch(settings, tmp_pa
         assert image.size[0] > 1000
 
 
+def test_the_sheet_of_a_run_without_an_epoch_shows_what_evaluation_crops(settings, tmp_path):
+    """No augmentation acts there."""
+    splits, train = open_source(settings.data.source), settings.train.model_copy(update={"epochs": 0.0})
+    for name, degrees in (("upright", 0.0), ("turned", 90.0)):
+        augment = settings.augment.model_copy(update={"rotation": degrees})
+        changed = settings.model_copy(update={"train": train, "augment": augment})
+        draw_first_batch(changed, resolve(settings.data), splits, tmp_path / f"{name}.png", threads=1)
+    assert (tmp_path / "upright.png").read_bytes() == (tmp_path / "turned.png").read_bytes()
+
+
 def test_a_sheet_is_drawn_whatever_batch_mixing_and_replicas_could_share(command, tmp_path):
     words = ["--runtime.logical_cpus", "2", "--train.batch_size", "7", "--augment.mixing", "{mixup: 0.2}"]
     done = command("data", *words, "--output", tmp_path / "sheet.png")
