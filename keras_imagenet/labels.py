@@ -14,6 +14,7 @@ from keras_imagenet.errors import DataError, nearest
 WNID = "wnid"
 HEADER = ("index", WNID, "name")
 MAXIMUM_BYTES = 64 * 2**20  # a million classes
+MAXIMUM_CLASSES = 2**20
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ def from_identifiers(identifiers: Sequence[str]) -> ClassList:
 def numbered(file: Path | None, count: int, what: str) -> ClassList:
     """Classes of data whose labels are numbers below count: those of the file, or "0", "1", ... where there is none."""
     if file is None:
+        if count > MAXIMUM_CLASSES:
+            raise DataError(f"{what} go up to {count - 1:,}; they must count 0, 1, ... below {MAXIMUM_CLASSES:,}")
         return from_identifiers([str(label) for label in range(count)])
     classes = read_classes(file)
     if len(classes.identifiers) < count:
@@ -121,9 +124,9 @@ def _fits_lines(classes: ClassList) -> bool:
 def _require_distinct(file: Path, classes: ClassList) -> None:
     seen: set[str] = set()
     for identifier in classes.identifiers:
-        if identifier in seen:
+        if spelt(identifier) in seen:
             raise DataError(f"{file}: names {identifier} twice")
-        seen.add(identifier)
+        seen.add(spelt(identifier))
 
 
 def _from_table(file: Path, header: list[str], lines: list[str]) -> ClassList:

@@ -84,3 +84,10 @@ def test_files_by_hand_have_blanks_windows_line_ends_and_a_byte_order_mark(folde
     assert read_classes(folder / "hand.txt").identifiers == ("cat", "dog")
     (folder / "hand.txt").write_bytes("\ufeffname\twnid\tindex\r\nDog\tn2\t1\r\n\tn1\t0\r\n".encode())
     assert read_classes(folder / "hand.txt") == ClassList(("n1", "n2"), ("n1", "Dog"))
+
+
+def test_two_spellings_of_one_name_are_one_class_given_twice(folder: Path) -> None:
+    """The first would never have had an example."""
+    (folder / "accents.txt").write_text("caf\u00e9\ncafe\u0301\n", encoding="utf-8")
+    with pytest.raises(DataError, match="names cafe\u0301 twice"):
+        read_classes(folder / "accents.txt")

@@ -31,7 +31,7 @@ def open_arrays(settings: ArraysSource) -> Splits:
     count = 1 + max(int(labels.max()) for _, labels in splits.values())
     classes = numbered(settings.classes, count, f"the labels of {file.name}")
     sources = {
-        suffix: _source(suffix, images, labels, classes, checksums[f"x_{suffix}.npy"])
+        suffix: _source(suffix, images, labels, classes, checksums[f"x_{suffix}"])
         for suffix, (images, labels) in splits.items()
     }
     return split(settings, sources.get("train"), sources.get("test"))
@@ -42,7 +42,10 @@ def _load(file: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     try:
         files.look(file)
         with zipfile.ZipFile(file) as archive:
-            checksums = {member.filename: f"{member.CRC:08x} {member.file_size}" for member in archive.infolist()}
+            checksums = {
+                member.filename.removesuffix(".npy"): f"{member.CRC:08x} {member.file_size}"
+                for member in archive.infolist()
+            }
         with np.load(file, allow_pickle=False) as content:
             known = {f"{kind}_{suffix}" for kind in "xy" for suffix in ("train", "test")}
             return {name: content[name] if name in known else np.empty(0) for name in content.files}, checksums
@@ -50,8 +53,9 @@ def _load(file: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         raise DataError(f"{file}: {error.strerror or error}") from None
     except zipfile.BadZipFile:
         raise DataError(f"{file}: not an .npz file, or damaged; numpy.savez writes one") from None
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{file}: cannot be read as plain arrays ({error})") from None
+    except Exception as error:  # whatever zipfile and numpy meet in a file that they did not write
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(f"{file}: cannot be read as plain arrays ({reason:.300})") from None
 
 
 def _checked(file: Path, arrays: dict[str, np.ndarray], suffix: str) -> tuple[np.ndarray, np.ndarray]:
@@ -59,6 +63,8 @@ def _checked(file: Path, arrays: dict[str, np.ndarray], suffix: str) -> tuple[np
     for name in (f"x_{suffix}", f"y_{suffix}"):
         if name not in arrays:
             raise DataError(f"{file}: lacks {name}; it holds {', '.join(arrays)}; {EXPECTED}")
+        if not isinstance(arrays[name], np.ndarray):
+            raise DataError(f"{file}: {name} is not an array; numpy.savez writes one")
     images, labels = arrays[f"x_{suffix}"], arrays[f"y_{suffix}"]
     if images.dtype != np.uint8:
         raise DataError(f"{file}: x_{suffix} is {images.dtype}; must be uint8, pixels from 0 to 255")

@@ -62,6 +62,8 @@ def _read(file: Path) -> list[_Row]:
             if column not in header:
                 found = ", ".join(header) or "nothing"
                 raise DataError(f"{file}: lacks the column {column}; its first line holds {found}; expected path,label")
+            if header.count(column) > 1:
+                raise DataError(f"{file}: has {header.count(column)} columns called {column}")
         rows = [_row(file, reader.line_num, values) for values in reader]
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}") from None
@@ -95,8 +97,9 @@ def _row(file: Path, line: int, values: dict[str | None, str | None]) -> _Row:
 def _classes(settings: CsvSource, rows: list[_Row]) -> ClassList:
     found = {row.label for row in rows}
     if settings.classes is None:
-        numbers = all(label.isascii() and label.isdigit() for label in found)
-        return from_identifiers(sorted(found, key=int) if numbers else sorted(found))
+        numbers = all(re.fullmatch("[0-9]{1,18}", label) for label in found)
+        # 1 and 01 are one number and two classes, whose order must not be that of a set.
+        return from_identifiers(sorted(found, key=lambda label: (int(label), label)) if numbers else sorted(found))
     classes = read_classes(settings.classes)
     label_of([row.label for row in rows], classes, settings.classes, f"{settings.file}: the label")
     return classes

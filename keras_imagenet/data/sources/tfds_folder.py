@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from keras_imagenet.errors import DataError
+from keras_imagenet.labels import MAXIMUM_CLASSES
 
 INFO_FILE = "dataset_info.json"
 FEATURES_FILE = "features.json"
 MAXIMUM_BYTES = 2**24
-MAXIMUM_CLASSES = 2**20
 NAME = re.compile(r"(?!\.+$)[^/\\{}\0]{0,200}")
 TEMPLATE = re.compile(r"(?!/)(?:(?!\.\./)[^{}\0]|\{[A-Z_]+\}){0,500}")
 """Parts of paths, none of them upwards, and fields without a format: `{SPLIT:>9999999999}` would be that many blanks."""

@@ -1,7 +1,11 @@
 """Every source: the same examples whoever asks, the right label on each, and one clear line where the data is wrong."""
 
+import io
 import os
+import re
 import shutil
+import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +91,8 @@ X, Y = np.zeros((3, 4, 4), np.uint8), np.zeros(3, np.int64)
         ({"x_train": X, "y_train": np.eye(3)}, "y_train is float64; must be integers"),
         ({"x_train": X, "y_train": Y - 1}, "y_train holds -1 to -1; labels must count from 0"),
         ({"x_train": X, "y_train": np.array(["a", 1, None], object)}, "cannot be read as plain arrays"),
+        ({"x_train": X, "y_train": np.array([0, 0, 2**31 - 1])}, "go up to 2,147,483,647; they must count 0, 1, "),
+        ({"x_train": X, "y_train": np.array([0, 0, 10_000_000])}, "go up to 10,000,000; they must count 0, 1, "),
     ],
 )
 def test_wrong_arrays_are_one_line(tmp_path, arrays, message):
@@ -94,6 +100,55 @@ def test_wrong_arrays_are_one_line(tmp_path, arrays, message):
     with pytest.raises(DataError, match=message) as caught:
         opened(name="arrays", file=tmp_path / "set.npz")
     assert "\n" not in str(caught.value)
+
+
+def _npy(shape: str) -> bytes:
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + bytes(100)
+
+
+def _member(at: int, value: bytes) -> bytes:
+    """An .npz, with other bytes in what its directory and its members say of themselves, `at` bytes into the former."""
+    stream = io.BytesIO()
+    np.savez_compressed(stream, x_train=X, y_train=Y)
+    content = bytearray(stream.getvalue())
+    for head, offset in ((b"PK\1\2", at), (b"PK\3\4", at - 2)):
+        for found in re.finditer(re.escape(head), bytes(content)):
+            content[found.start() + offset : found.start() + offset + len(value)] = value
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *map(
+            _npy,
+            ["(10**15,)", "(1000000000, 1000, 1000)", "(True, 4, 4)", "(" * 3000, f"({2**70}, 4, 4)", "(-3, 4, 4)"],
+        ),
+        b"\x80\x04N.",
+        _member(8, b"\1\0"),  # encrypted
+        _member(8, b"\x20\0"),  # a patch
+        _member(10, b"\x63\0"),  # compressed by no one's method
+        _member(10, b"\x0c\0"),  # by another than it says
+    ],
+)
+def test_arrays_that_lie_are_one_line(tmp_path, content):
+    if content.startswith(b"PK"):
+        (tmp_path / "set.npz").write_bytes(content)
+    else:
+        with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
+            archive.writestr("x_train.npy", content)
+            archive.writestr("y_train.npy", _npy("(100,)"))
+    with pytest.raises(DataError, match=r"set\.npz: .{1,500}$"):
+        opened(name="arrays", file=tmp_path / "set.npz")
+
+
+def test_arrays_may_be_called_without_their_ending(tmp_path):
+    np.savez(tmp_path / "given.npz", x_train=X, y_train=Y)
+    with zipfile.ZipFile(tmp_path / "given.npz") as given, zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
+        for name in ("x_train", "y_train"):
+            archive.writestr(name, given.read(f"{name}.npy"))
+    assert len(opened(name="arrays", file=tmp_path / "set.npz").train) == 3
 
 
 def test_a_file_that_is_no_npz_is_one_line(tmp_path):
@@ -351,6 +406,17 @@ def test_a_manifest_with_splits(tmp_path):
     assert everything(splits.validation) == [b"d"]
 
 
+def test_numbers_that_are_equal_and_numbers_that_are_long_have_one_order(tmp_path):
+    """1 and 01 were ordered as a set has them, so anew in every process."""
+    labels = ["10", "01", "1", "001"]
+    make_folder(tmp_path, {f"{number}.jpg": "" for number in range(4)})
+    rows = "".join(f"{number}.jpg,{label}\n" for number, label in enumerate(labels))
+    (tmp_path / "list.csv").write_text("path,label\n" + rows)
+    assert opened(name="csv", file=tmp_path / "list.csv").classes == ("001", "01", "1", "10")
+    (tmp_path / "list.csv").write_text("path,label\n" + rows.replace(",10", "," + "1" * 5000))
+    assert opened(name="csv", file=tmp_path / "list.csv").classes == ("001", "01", "1", "1" * 5000)
+
+
 def test_groups_are_held_out_whole(tmp_path):
     make_folder(tmp_path, {f"{index}.jpg": "" for index in range(60)})
     rows = "".join(f"{index}.jpg,{'ab'[index % 2]},patient {index // 3}\n" for index in range(60))
@@ -367,6 +433,8 @@ def test_groups_are_held_out_whole(tmp_path):
     [
         ("file,label\n", "lacks the column path; its first line holds file, label; expected path,label"),
         ("path,label\n", "holds a header but no image"),
+        ("path,label,label\n1.jpg,a,b\n", "has 2 columns called label"),
+        ("path,path,label\n1.jpg,2.jpg,b\n", "has 2 columns called path"),
         ("path,label\n1.jpg,a\n1.jpg,b\n", "line 3: 1.jpg stands on line 2 already"),
         ("path,label\n1.jpg,a\n./1.jpg,b\n", "line 3: ./1.jpg stands on line 2 already"),
         ("path,label\nx/../1.jpg,a\n2.jpg,b\n1.jpg,a\n", "line 4: 1.jpg stands on line 2 already"),
