@@ -41,6 +41,15 @@ def canvas(width: int, height: int, flags: int) -> bytes:
     return webp_chunk(b"VP8X", bytes([flags, 0, 0, 0]) + sides)
 
 
+def bmp(compression: int, bits: int, pixels: bytes = bytes(256), masks: tuple[int, ...] = (0, 0, 0)) -> bytes:
+    """A BMP of 8 x 8 pixels, which TensorFlow's operation reads whatever its compression says."""
+    palette = bytes(1024 if bits == 8 else 12)
+    start = 54 + len(palette)
+    fields = start + 8 * bits, 0, 0, start, 40, 8, 8, 1, bits, compression, 0, 0, 0, 0, 0
+    header = b"BM" + struct.pack("<IHHIIiiHHIIiiII", *fields)
+    return header + struct.pack("<III", *masks) + palette[12:] + pixels[: 8 * bits]
+
+
 FILES = {
     "PNG that inflates to 30 MB": png(8, 8, 8, 2, pixels=zlib.compress(bytes(30_000_000))),
     "PNG with 50 MB of text": png(8, 8, 8, 2, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(50_000_000)))),
@@ -95,6 +104,9 @@ FILES = {
     "GIF of 65,535 squared": GIF[:6] + b"\xff" * 4 + GIF[10:],
     "GIF of no frame": GIF[:13] + b";",
     "GIF of 300,000 comments": GIF[:13] + b"!\xfe\1a\0" * 300_000 + b";",
+    "BMP of 8 bits in runs": bmp(1, 8, b"\4\1\4\2\0\0\0\0" * 8),
+    "BMP that says it is a JPEG": bmp(4, 24),
+    "BMP of bits elsewhere": bmp(3, 32, masks=(0xFF, 0xFF00, 0xFF0000)),
     "BMP of 2**31 rows": BMP[:18] + struct.pack("<ii", -(2**31), -(2**31)) + BMP[26:],
     "BMP of 40,000 squared": BMP[:18] + struct.pack("<ii", 40_000, 40_000) + BMP[26:],
     "BMP whose pixels are nowhere": BMP[:10] + b"\xff" * 4 + BMP[14:],
@@ -109,3 +121,12 @@ def test_all_say_the_same_of_it(name):
     assert len(set(found.values())) == 1, found
     assert time.process_time() - begin < 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # kilobytes
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("BMP")])
+def test_no_bmp_is_read_as_what_it_is_not(name):
+    assert not any(readers(FILES[name]).values())
+
+
+def test_masks_of_the_usual_order_are_read():
+    assert all(readers(bmp(3, 32, masks=(0xFF0000, 0xFF00, 0xFF))).values())

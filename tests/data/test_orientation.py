@@ -17,11 +17,11 @@ IMAGE = photo(30, 40)
 PRESET = Preset(size=(16, 24))
 
 
-def tiff(number: int, order: str = "II", kind: int = 3) -> bytes:
+def tiff(number: int, order: str = "II", kind: int = 3, count: int = 1) -> bytes:
     """A TIFF structure of two entries, of which the second is the orientation, as a number of two or four bytes."""
     sign = "<" if order == "II" else ">"
-    value = struct.pack(sign + "HH", number, 0) if kind == 3 else struct.pack(sign + "I", number)
-    entries = struct.pack(sign + "HHII", 256, 4, 1, 40) + struct.pack(sign + "HHI", 274, kind, 1) + value
+    value = struct.pack(sign + "I", number) if kind == 4 else struct.pack(sign + "HH", number, 0)
+    entries = struct.pack(sign + "HHII", 256, 4, 1, 40) + struct.pack(sign + "HHI", 274, kind, count) + value
     return order.encode() + struct.pack(sign + "HIH", 42, 8, 2) + entries + bytes(4)
 
 
@@ -58,6 +58,10 @@ MORE = {
     "number of four bytes, WebP": webp(tiff(8, "II", kind=4)),
     "head as in a JPEG": webp(b"Exif\0\0" + tiff(5)),
     "not announced": webp(tiff(6), flags=0),
+    "a byte": png(tiff(6, kind=1)),
+    "text": webp(tiff(6, kind=2)),
+    "no number": png(tiff(6, count=0)),
+    "two numbers": webp(tiff(6, count=2)),
     "absurd": png(tiff(99)),
     "nothing": png(b""),
     "cut off": webp(tiff(6)[:20]),

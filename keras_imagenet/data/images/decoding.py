@@ -5,6 +5,7 @@ those of fewer) become RGB; transparency is dropped, as Pillow's convert('RGB') 
 are turned as their Exif orientation says.
 """
 
+import struct
 from functools import cache, partial
 
 import tensorflow as tf
@@ -14,6 +15,11 @@ from keras_imagenet.data.images.declared import JPEG, assert_size, format_of
 from keras_imagenet.data.images.fields import number, piece
 from keras_imagenet.data.images.rendering import Rendering
 from keras_imagenet.data.images.tracing import traced_once
+
+_BIT_FIELDS = 3
+"""A BMP's compression that is none: masks say which of a pixel's bits are which colour's."""
+_BLUE_GREEN_RED = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
+"""The masks, red's first, of what is stored without any."""
 
 
 @tf.autograph.experimental.do_not_convert
@@ -90,8 +96,11 @@ def decode_other(encoded: tf.Tensor, size: tf.Tensor, kind: tf.Tensor, rendering
 
 
 def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
-    """24 and 32 bits a pixel, and 8 bits through the palette, which TensorFlow's operation leaves out."""
-    stored = tf.ensure_shape(tf.io.decode_bmp(encoded, channels=0), (None, None, None))
+    """24 and 32 bits a pixel, and 8 bits through the palette, which TensorFlow's operation leaves out, as it does compression."""
+    compression = number(encoded, 30, 4, little=True)
+    is_plain = (compression == 0) | ((compression == _BIT_FIELDS) & (piece(encoded, 54, 12) == _BLUE_GREEN_RED))
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=is_plain, data=["compressed BMP"])]):
+        stored = tf.ensure_shape(tf.io.decode_bmp(encoded, channels=0), (None, None, None))
 
     def through_palette() -> tf.Tensor:
         start = 14 + number(encoded, 14, 4, little=True)

@@ -9,8 +9,8 @@ from keras_imagenet.data.images.fields import number, piece
 from keras_imagenet.data.images.tracing import traced_once
 
 _ORIENTATION_TAG = 274
-_LONG = 4
-"""The type of a value of four bytes; the usual one has two."""
+_SHORT, _LONG = 3, 4
+"""The types of one value of two bytes, the usual one, and of four; one of another type says nothing, as to Pillow."""
 _MOST_SEGMENTS = 1000
 """Application segments that are looked at: 64 MB of full ones, where photos have a few."""
 _LONGEST_DIRECTORY = 512  # entries read at most: a directory that claims more is absurd
@@ -112,8 +112,10 @@ def read_tag(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
 
     def step(entry: tf.Tensor, value: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         field = directory + 2 + 12 * entry
-        is_orientation = number(encoded, field, 2, little) == _ORIENTATION_TAG
-        is_long = number(encoded, field + 2, 2, little) == _LONG
+        kind, count = number(encoded, field + 2, 2, little), number(encoded, field + 4, 4, little)
+        is_long = kind == _LONG
+        is_number = ((kind == _SHORT) | is_long) & (count > 0)
+        is_orientation = (number(encoded, field, 2, little) == _ORIENTATION_TAG) & is_number
         found = tf.where(is_long, number(encoded, field + 8, 4, little), number(encoded, field + 8, 2, little))
         return entry + 1, tf.where(is_orientation, found, value)
 
