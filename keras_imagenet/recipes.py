@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from pydantic import ValidationError
@@ -308,12 +308,31 @@ def _parsed(text: str, place: Callable[[int], str]) -> Any:
         raise SettingsError(f"{place(1)}: not valid YAML: groups inside groups without an end") from error
 
 
+_WORDS = {
+    "tag:yaml.org,2002:bool": ("tTfF", "(true|True|TRUE|false|False|FALSE)$"),
+    "tag:yaml.org,2002:int": ("-+0123456789", "[-+]?(0|[1-9][0-9]*)$"),
+    "tag:yaml.org,2002:float": (
+        "-+.0123456789",
+        r"[-+]?([0-9]+\.[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))$|\.(nan|NaN|NAN)$",
+    ),
+}
+"""What is taken for a value that is no text, by its first letters: YAML 1.2's core schema (section 10.3.2) without 0o and 0x."""
+
+
 class _RecipeLoader(yaml.SafeLoader):
     """SafeLoader whose keys are text, as all settings and classes are: a class may be called yes, no, 007 or 2024-01-01.
 
     It refuses a key given twice, which YAML forbids and PyYAML lets pass; a text whose aliases, each of some others, would
     make more values than memory holds; and a value that is not what it looks like, such as the date 2024-13-45.
+
+    Numbers are written as people write them. YAML 1.1's others stay text, which the setting reads or refuses: yes is no 1, 1:30
+    no 90, 017 is 17.
     """
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list]] = {
+        start: [(tag, words) for tag, words in known if tag not in _WORDS]
+        for start, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def get_single_node(self) -> yaml.Node | None:
         node = super().get_single_node()
@@ -340,6 +359,10 @@ class _RecipeLoader(yaml.SafeLoader):
             seen.add(key.value)
         self.flatten_mapping(node)
         return {_word(key): self.construct_object(value, deep=deep) for key, value in node.value}
+
+
+for _tag, (_starts, _form) in _WORDS.items():
+    _RecipeLoader.add_implicit_resolver(_tag, re.compile(_form), _starts)
 
 
 def _values(node: yaml.Node, known: dict[int, float]) -> float:

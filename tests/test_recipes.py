@@ -228,6 +228,35 @@ def test_class_weights_know_both_spellings_of_an_accent():
     assert recipes.load(None, [("loss.class_weights", f"{{{nfd}: 2}}")]).loss.class_weights == {nfc: 2}
 
 
+@pytest.mark.parametrize(
+    ("key", "text", "wanted"),
+    [
+        ("epochs", "yes", "must be a number"),
+        ("epochs", "on", "must be a number"),
+        ("epochs", "1:30", "must be a number"),
+        ("epochs", "0x10", "must be a number"),
+        ("epochs", "0b11", "must be a number"),
+        ("epochs", "017", 17),
+        ("epochs", "1e1", 10),
+        ("epochs", "+2.5", 2.5),
+        ("gradient_checkpointing", "yes", True),
+        ("gradient_checkpointing", "False", False),
+    ],
+)
+def test_numbers_and_words_are_what_people_take_them_for(tmp_path: Path, key: str, text: str, wanted: object) -> None:
+    """YAML 1.1 makes 1 of yes, 90 of 1:30 and 15 of 017."""
+    (tmp_path / "recipe.yaml").write_text(f"train: {{{key}: {text}}}\n")
+    if isinstance(wanted, str):
+        assert wanted in complaint(recipe=str(tmp_path / "recipe.yaml"))
+    else:
+        assert getattr(recipes.load(str(tmp_path / "recipe.yaml")).train, key) == wanted
+
+
+def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text('runtime: {run_folder: "a\\0b"}\n')
+    assert "no file can be called so" in complaint(recipe=str(tmp_path / "recipe.yaml"))
+
+
 LAUGHS = "a: &a {x: [1, 2, 3, 4, 5, 6, 7, 8, 9]}\n" + "".join(
     f"{name}: &{name} [{', '.join(['*' + chr(ord(name) - 1)] * 9)}]\n" for name in "bcdefghi"
 )

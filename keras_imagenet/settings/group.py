@@ -14,7 +14,15 @@ Length = Annotated[float, Field(ge=0, le=100_000)]
 AutoEpochs = Annotated[Annotated[Length, Tag("number")] | Annotated[Literal["auto"], Tag("auto")], _AUTO]
 AutoBatchSize = Annotated[Annotated[BatchSize, Tag("number")] | Annotated[Literal["auto"], Tag("auto")], _AUTO]
 Pixels = Annotated[int, Field(gt=0, le=2**14)]
-Place = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]
+
+
+def _place(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("no file can be called so")
+    return Path(os.path.expanduser(path))
+
+
+Place = Annotated[Path, AfterValidator(_place)]
 """A file or folder; ~ is the user's home, also where no shell has said so: in recipes, and in --key=~/photos."""
 Threads = Annotated[int, Field(gt=0, le=1024)]
 
