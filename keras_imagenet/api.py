@@ -264,8 +264,8 @@ def benchmark(
 ) -> dict[str, Any]:
     """Images per second of a recipe's data path, and each stage's share; as JSON and a plot beside it in `file`."""
     console = console or Console.silent()
-    if seconds <= 0:
-        raise SettingsError(f"--seconds {seconds:g}: must be above 0")
+    if not 0.01 <= seconds <= 86_400:
+        raise SettingsError(f"--seconds {seconds:g}: must be from 0.01 to 86,400, a day")
     console.doing("looking at the data")
     settings, splits = _with_data(settings)
     source = (splits.validation if evaluation else splits.train) or splits.train or splits.validation

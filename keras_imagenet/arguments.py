@@ -100,6 +100,15 @@ def require_no_dashed_files(arguments: Sequence[str]) -> None:
             )
 
 
+def require_no_empty_words(arguments: Sequence[str]) -> None:
+    """An empty word is most often a variable that the shell does not know, and means nothing."""
+    for before, word in zip(("", *arguments), arguments, strict=False):
+        name, equals, value = word.partition("=")
+        if not word or (name.startswith("--") and equals and not value):
+            where = name or (before if before.startswith("--") else "an argument")
+            raise SettingsError(f"command line: {where}: is empty; a variable of the shell may not be set")
+
+
 def require_no_recipe(photos: str | None) -> None:
     """Raise the right words where somebody gave a recipe's name in place of photos."""
     from keras_imagenet.recipes import recipe_names

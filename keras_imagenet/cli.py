@@ -13,6 +13,7 @@ from keras_imagenet.arguments import (
     Parser,
     photos_by_settings,
     require_no_dashed_files,
+    require_no_empty_words,
     require_no_recipe,
     require_no_settings,
     split_settings,
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     try:
+        require_no_empty_words(arguments)
         rest, overrides = split_settings(arguments)
         require_no_dashed_files(rest)
         parsed, unknown = _parser().parse_known_args(rest)

@@ -163,6 +163,11 @@ def test_another_model_over_the_default_recipe_and_a_dry_run_leaves_nothing(comm
             "--output sheet.docx: no picture ends in .docx; give .png, .svg or .pdf",
         ),
         (["data", "--limit", "0"], 2, "--limit 0: must be at least 1"),
+        (["benchmark", "pipeline", "--seconds", "nan"], 2, "--seconds nan: must be from 0.01 to 86,400"),
+        (["benchmark", "pipeline", "--seconds", "inf"], 2, "--seconds inf: must be from 0.01 to 86,400"),
+        (["fit", ""], 2, "command line: an argument: is empty; a variable of the shell may not be set"),
+        (["fit", "--config", ""], 2, "command line: --config: is empty"),
+        (["fit", "--data.source.directory="], 2, "command line: --data.source.directory: is empty"),
         (
             ["predict", "runs", "-x.jpg"],
             2,
