@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 from keras_imagenet import files
 from keras_imagenet.errors import DataError, nearest
@@ -32,19 +32,19 @@ class Preset(BaseModel):
     depth: bits that 16-bit PNGs use. background: the colour on which transparency is laid; None drops it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     size: tuple[PositiveInt, PositiveInt] = (224, 224)
     evaluation_size: tuple[PositiveInt, PositiveInt] | None = None
     channels: Literal[1, 3] = 3
     fit: Literal["crop", "centre", "pad", "squash"] = "crop"
-    crop_fraction: float = 0.875
+    crop_fraction: Annotated[float, Field(gt=0, le=1)] = 0.875
     kernel: Literal["area", "bilinear", "bicubic"] = "area"
     evaluation_kernel: Literal["area", "bilinear", "bicubic"] | None = None
     antialias: bool = True
     flip_average: bool = False
     mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
+    std: tuple[PositiveFloat, ...] = IMAGENET_STD
     depth: Depth = 16
     background: Colour | None = None
 

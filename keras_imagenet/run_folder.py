@@ -68,8 +68,18 @@ class RunFolder:
 
     @property
     def metrics(self) -> dict[str, Any] | None:
-        """Final and best metrics, or None while the run is not finished."""
-        return json.loads(_text(self.metrics_file, MAXIMUM_METRICS)) if self.metrics_file.exists() else None
+        """Final and best metrics, or None while the run is not finished. Raises SettingsError where the file holds others."""
+        if not self.metrics_file.exists():
+            return None
+        try:
+            metrics = json.loads(_text(self.metrics_file, MAXIMUM_METRICS))
+        except (ValueError, RecursionError):
+            metrics = None
+        if not isinstance(metrics, dict) or not isinstance(metrics.get("best"), dict | None):
+            raise SettingsError(
+                f"{self.metrics_file}: is damaged; without it, the run goes on from its last checkpoint"
+            )
+        return metrics
 
     @property
     def history(self) -> list[dict[str, str]]:

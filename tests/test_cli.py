@@ -413,6 +413,23 @@ def test_one_damaged_run_does_not_hide_the_others(text: str, digits_run: Path, t
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
+@pytest.mark.parametrize("number", [9, 11])
+def test_a_run_whose_classes_are_not_its_networks_is_one_line(number: int, digits_run: Path, tmp_path, capsys) -> None:
+    """Names were given to other answers, or ran out."""
+    shutil.copytree(digits_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "tensorboard"))
+    (tmp_path / "run" / "classes.txt").write_text("".join(f"{label}\n" for label in range(number)))
+    assert main(["predict", str(tmp_path / "run"), str(digits_run / "example.png")]) == 3
+    assert f"classes.txt: names {number} classes, but the network tells 10 apart\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "[" * 100_000, '{"best": 3}', "\x1b"])
+def test_a_finished_run_without_its_figures_is_one_line(text: str, digits_run: Path, tmp_path, capsys) -> None:
+    shutil.copytree(digits_run, tmp_path / "run", ignore=shutil.ignore_patterns("tensorboard"))
+    (tmp_path / "run" / "metrics.json").write_text(text)
+    assert main(["fit", "--config", str(tmp_path / "run")]) == 2
+    assert "metrics.json: is damaged; without it, the run goes on from its last checkpoint\n" in capsys.readouterr().err
+
+
 def test_models_lists_names_parameters_and_macs(capsys) -> None:
     assert main(["models", "resnet50*", "--json"]) == 0
     row = next(row for row in json.loads(capsys.readouterr().out) if row["name"] == "resnet50")

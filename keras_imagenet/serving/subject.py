@@ -72,7 +72,11 @@ class Subject:
         Raises SettingsError or DataError where they do not fit.
         """
         if self.folder:
-            return of_run(self.folder)
+            network = of_run(self.folder)
+            named, told = len(self.folder.classes.identifiers), network.output_shape[-1]
+            if named != told:
+                raise DataError(f"{self.classes_file}: names {named} classes, but the network tells {told} apart")
+            return network
         network, fitted = assembly.build(self.settings, self.preset, self.origin, classes)
         if fitted.new_head:
             raise DataError(

@@ -141,6 +141,10 @@ def test_sizes_are_checked_before_anything_is_allocated(file: Path, change: Call
         ({"size": [8, 8], "channels": 1}, "takes images of 8x8x3, preset.json says 8x8x1"),
         ({"size": [-8, 8]}, "no preset: size.0: Input should be greater than 0"),
         ({"size": "large"}, "no preset: size: "),
+        ({"size": [8, 8], "mean": [float("nan")] * 3}, "no preset: mean.0: Input should be a finite number"),
+        ({"size": [8, 8], "std": [0.1, 0, 0.1]}, "no preset: std.1: Input should be greater than 0"),
+        ({"size": [8, 8], "crop_fraction": 1e400}, "no preset: crop_fraction: Input should be "),
+        ({"size": [8, 8], "crop_fraction": 0}, "no preset: crop_fraction: Input should be greater than 0"),
         ([], "no preset: its text: "),
     ],
 )
