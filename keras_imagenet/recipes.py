@@ -57,19 +57,24 @@ Overrides = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
 
 def load(
-    recipe: str | Path | None = None, overrides: Overrides = (), *, source: Mapping[str, Any] | None = None
+    recipe: str | Path | None = None,
+    overrides: Overrides = (),
+    *,
+    source: Mapping[str, Any] | None = None,
+    only: tuple[str, ...] = ("",),
 ) -> Settings:
     """Settings of a recipe (a path, or a name such as digits/simple_cnn) under overrides such as {"train.epochs": 5}.
 
     Values are what they are in Python, or text as on the command line. Without a recipe, the defaults are what the overrides
     act on. source: a group data.source that takes the place of the recipe's, under the overrides; what the recipe says of
-    holding out examples stays. Naming another source, model, optimizer or schedule starts that group's settings afresh,
+    holding out examples stays. only: beginnings of the dotted names that are read of the recipe. Naming another source, model, optimizer or schedule starts that group's settings afresh,
     those of the recipe: the overrides' own hold, in any order.
     Raises SettingsError, one line, for every mistake.
     """
     if not isinstance(recipe, str | os.PathLike | None):
         raise SettingsError(f"load: takes a recipe by name or by path, such as {DEFAULT_RECIPE}, not {_shown(recipe)}")
     layers = read_layers(find(str(recipe))) if recipe is not None else []
+    layers = [Layer(layer.origin, _beginning(layer.values, only)) for layer in layers]
     if recipe is not None and (folder := run_folder_of(find(str(recipe)))):
         layers.append(Layer(str(recipe), {"runtime": {"run_folder": str(folder)}}))
     if source is not None:
@@ -78,6 +83,16 @@ def load(
     given = sorted(pairs(overrides), key=lambda pair: not pair[0].endswith(".name"))
     layers += [Layer("command line", override_tree(key, value)) for key, value in given]
     return validate(layers)
+
+
+def _beginning(values: Mapping[str, Any], only: tuple[str, ...]) -> dict[str, Any]:
+    """The settings whose dotted names begin so; a value that is no group of settings stays, to be refused."""
+    return {
+        group: {key: value for key, value in inside.items() if f"{group}.{key}".startswith(only)}
+        if isinstance(inside, Mapping)
+        else inside
+        for group, inside in values.items()
+    }
 
 
 def pairs(overrides: Overrides) -> list[tuple[str, Any]]:

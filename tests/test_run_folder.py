@@ -431,3 +431,17 @@ def test_a_finished_run_is_not_the_answer_to_other_data(command, tmp_path: Path)
     other = fit(1)
     assert other.returncode == 3
     assert f"{run}: the data has changed since this run began" in other.stderr
+
+
+def test_a_run_of_a_version_that_knew_other_settings_is_measured_and_asked(command, digits_run, tmp_path) -> None:
+    """What it was trained with acts no more; its preset, label order and network lie beside its settings."""
+    run = shutil.copytree(digits_run, tmp_path / "run")
+    settings = (run / "settings.yaml").read_text()
+    (run / "settings.yaml").write_text(settings.replace("optimizer:\n", "optimizer:\n  decay_embeddings: false\n"))
+    measured = command("evaluate", run, "--json")
+    assert measured.returncode == 0, measured.stderr
+    assert json.loads(measured.stdout)["top1"] == json.loads((run / "metrics.json").read_text())["top1"]
+    assert command("predict", run, run / "example.png").returncode == 0
+    refused = command("fit", "--config", run)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "optimizer.decay_embeddings: unknown setting" in refused.stderr

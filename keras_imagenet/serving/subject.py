@@ -27,6 +27,8 @@ PLACE = ("name", "directory", "file", "dataset")
 """Settings that say where data is: with another value, it is not the data that a run's split was made for."""
 EVALUATED = ("data.", "runtime.", "train.batch_size", "train.evaluation_batch_size")
 """Beginnings of the settings that act where a run is measured."""
+READ = ("data.source", "model.", "runtime.", "train.batch_size", "train.evaluation_batch_size")
+"""Of a run's settings: its preset lies beside them, and the others may be of a version that knew others."""
 WHOLE = {"validation_fraction": None, "folds": None, "fold": 0}
 """Of data that a run was not trained on, all is measured."""
 
@@ -144,14 +146,15 @@ def _run(path: Path, overrides: recipes.Overrides, source: Mapping[str, Any] | N
     """The run, and its own data or, where photos or overrides name another place, all that is there."""
     folder = run_folder.opened(path)
     settings_file, given = str(folder.settings_file), recipes.pairs(overrides)
-    if source is not None and _same_place(source, folder.settings.data.source.model_dump()):
+    own = recipes.load(settings_file, only=READ).data.source
+    if source is not None and _same_place(source, own.model_dump()):
         source = None
     own_data = source is None and not names_data(given)
     if source is not None:
         source = {**source, **WHOLE}
     elif not own_data:
         given = [*((f"data.source.{key}", value) for key, value in WHOLE.items()), *given]
-    return Subject(str(path), recipes.load(settings_file, given, source=source), folder, own_data=own_data)
+    return Subject(str(path), recipes.load(settings_file, given, source=source, only=READ), folder, own_data=own_data)
 
 
 def _same_place(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
