@@ -67,8 +67,9 @@ def load(
 
     Values are what they are in Python, or text as on the command line. Without a recipe, the defaults are what the overrides
     act on. source: a group data.source that takes the place of the recipe's, under the overrides; what the recipe says of
-    holding out examples stays. only: beginnings of the dotted names that are read of the recipe. Naming another source, model, optimizer or schedule starts that group's settings afresh,
-    those of the recipe: the overrides' own hold, in any order.
+    holding out examples stays. only: beginnings of the dotted names that are read of the recipe. Naming another source,
+    model, optimizer or schedule starts that group's settings afresh, those of the recipe: the overrides' own hold, in any
+    order.
     Raises SettingsError, one line, for every mistake.
     """
     if not isinstance(recipe, str | os.PathLike | None):
