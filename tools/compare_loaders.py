@@ -3,7 +3,8 @@
     python tools/compare_loaders.py PHOTOS --peers PEERS/bin/python --loaders loaders.py [--rounds 5] [--seconds 6]
 
 PHOTOS holds class folders. The peers' environment and loaders.py (cases timm_train, timm_eval, timm_randaugment) are the
-ones that answer `python loaders.py PHOTOS CASE SECONDS WORKERS` with a JSON line. Size 224, batch 64, 2 threads or workers.
+ones that answer `python loaders.py PHOTOS CASE SECONDS WORKERS` with a JSON line. With --before CHECKOUT, another checkout
+of this project is on the other side, and no peers are needed. Size 224, batch 64, 2 threads or workers.
 A ratio is taken within each round, so that what else the machine does falls on both sides. Erasing is done as training does
 it, on batches normalised first, and both count on our side though the peers leave normalising to the device. The pair
 keras_cv has KerasCV's own RandAugment on the other side, between our decoding, crop and flip and our erasing, two batches
@@ -128,6 +129,10 @@ def compare(arguments: argparse.Namespace, name: str) -> None:
         return answer(command, environment)
 
     def other() -> float:
+        if arguments.before:
+            tool = str(arguments.before / "tools/compare_loaders.py")
+            words = [arguments.photos, "--ours", name, "--seconds", str(arguments.seconds)]
+            return answer([sys.executable, tool, *words], environment | {"PYTHONPATH": str(arguments.before)})
         if case == STOCK:
             return own(arguments.photos, STOCK)
         return own(arguments.photos, "train") if case == ORIGINALS else peers(arguments, case)
@@ -137,7 +142,8 @@ def compare(arguments: argparse.Namespace, name: str) -> None:
         for _ in range(arguments.rounds)
     ]
     right, left = (statistics.median(side) for side in zip(*rates, strict=True))
-    kernel = fields["kernel"] if case in (STOCK, ORIGINALS) else "bicubic, antialiased"
+    same = arguments.before or case in (STOCK, ORIGINALS)
+    case, kernel = "before" if arguments.before else case, fields["kernel"] if same else "bicubic, antialiased"
     ratios = sorted(mine / theirs for theirs, mine in rates)
     print(
         f"{name}: ours {left:.0f}/s ({fields['kernel']}), {case} {right:.0f}/s ({kernel}): ratio {left / right:.2f}"
@@ -190,6 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos")
     parser.add_argument("--peers", help="Python of the environment with torch, torchvision and timm")
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="the other side: another checkout")
     parser.add_argument("--loaders", help="the peers' loaders.py")
     parser.add_argument("--shards", help="what `prepare --max_side 400` made of PHOTOS")
     parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=list(PAIRS))
