@@ -38,6 +38,7 @@ def fit(
     overrides: Overrides = (),
     *,
     recipe: str | None = None,
+    lines: Sequence[str] = (),
     console: Console | None = None,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
     debug: bool = False,
@@ -48,8 +49,8 @@ def fit(
     `load` makes; without either, the recipe's own data. recipe: a recipe's name or path, photos/transfer for photos and
     digits/simple_cnn without any, which names the folder too; of whole settings it is the name alone. overrides: settings
     over the recipe's, such as {"train.epochs": 5}. callbacks: Keras' own or yours, besides TensorBoard and the progress
-    display. console: where lines for people go; nowhere if not given. Raises SettingsError, DataError, TrainingStopped or
-    Interrupted.
+    display. console: where lines for people go; nowhere if not given. lines: what to say there once the data is found.
+    Raises SettingsError, DataError, TrainingStopped or Interrupted.
     """
     if isinstance(what, Settings):
         settings, recipe = what, recipe or recipes.DEFAULT_RECIPE
@@ -63,6 +64,8 @@ def fit(
     console.doing("looking at the data")
     settings, splits = _with_data(settings)
     sources.require_validation(settings, splits)
+    for line in lines:
+        console.say(line)
     team = cluster.find(settings.runtime)
     writes = team is None or team.index == 0
     with (
@@ -111,13 +114,17 @@ def settings_to_look_at(what: str | None, overrides: Overrides = ()) -> Settings
     return settings_for(what, recipes.PHOTOS_RECIPE, overrides)
 
 
-def dry_run(settings: Settings, *, console: Console | None = None, debug: bool = False) -> dict[str, Any]:
+def dry_run(
+    settings: Settings, *, lines: Sequence[str] = (), console: Console | None = None, debug: bool = False
+) -> dict[str, Any]:
     """Say what `fit` would do, send one batch through, and leave nothing behind."""
     console = console or Console.silent()
     assembly.require_known(settings.model.name)
     console.doing("looking at the data")
     settings, splits = _with_data(settings)
     sources.require_validation(settings, splits)
+    for line in lines:
+        console.say(line)
     console.doing("starting TensorFlow")
     strategy = runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.data.summary import odd_lines

@@ -72,13 +72,12 @@ def fit(parsed: argparse.Namespace, overrides: Overrides) -> None:
     require_no_recipe(parsed.photos)
     recipe = parsed.config or api.recipe_for(parsed.photos)
     settings = api.settings_for(parsed.photos, recipe, overrides)
-    if parsed.config is None and parsed.photos is None:
-        for line in photos_by_settings(settings, overrides):
-            parsed.console.say(line)
+    asked = parsed.config is not None or parsed.photos is not None
+    lines = [] if asked else photos_by_settings(settings, overrides)
     if parsed.dry_run:
-        api.dry_run(settings, console=parsed.console, debug=parsed.debug)
+        api.dry_run(settings, lines=lines, console=parsed.console, debug=parsed.debug)
     else:
-        api.fit(settings, recipe=recipe, console=parsed.console, debug=parsed.debug)
+        api.fit(settings, recipe=recipe, lines=lines, console=parsed.console, debug=parsed.debug)
 
 
 def evaluate(parsed: argparse.Namespace, overrides: Overrides) -> None:

@@ -39,10 +39,17 @@ def raising() -> Iterator[None]:
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise Interrupted("interrupted", number)
+        raise _Signal(number)
 
-    with _handling((signal.SIGTERM, signal.SIGHUP), interrupt):
-        yield
+    try:
+        with _handling((signal.SIGTERM, signal.SIGHUP), interrupt):
+            yield
+    except _Signal as caught:
+        raise Interrupted("interrupted", caught.args[0]) from None
+
+
+class _Signal(BaseException):
+    """A signal's number, on its way out: imports of TensorFlow go on after what is an Exception."""
 
 
 @contextmanager
