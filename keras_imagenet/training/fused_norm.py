@@ -53,7 +53,7 @@ def _call(layer: keras.layers.BatchNormalization, unfused, images: tf.Tensor, tr
 def _takes(kind: str, channels: int) -> bool:
     """Whether the kernel is quickest on images of that type as they are, which spares two passes over the batch.
 
-    On a GPU it is. On a CPU oneDNN takes bfloat16 in blocks of 16 channels: 2.3 to 2.6 times as fast as by float32, forward
+    On a GPU it is. On a CPU oneDNN takes bfloat16 in blocks of 16 channels: 2.1 to 2.6 times as fast as by float32, forward
     and backward, for 16 to 2,048 channels, while the kernel for other numbers takes longer than the two passes.
     """
     return bool(tf.config.list_logical_devices("GPU")) or (kind == "bfloat16" and channels % 16 == 0)

@@ -53,7 +53,7 @@ def _load(file: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         raise DataError(f"{file}: {error.strerror or error}") from None
     except zipfile.BadZipFile:
         raise DataError(f"{file}: not an .npz file, or damaged; numpy.savez writes one") from None
-    except Exception as error:  # whatever zipfile and numpy meet in a file that they did not write
+    except Exception as error:  # zipfile and numpy raise ten kinds for files that they did not write
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(f"{file}: cannot be read as plain arrays ({reason:.300})") from None
 
