@@ -167,16 +167,12 @@ def _within_memory(
     if not seen.are_encoded or n == 1:
         return act(seen, *rows)
 
-    def of_one(image: tf.Tensor, facts: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
-        return act(Seen([image], facts[tf.newaxis]), *[row[tf.newaxis] for row in rows])[0]
+    def of_one(row: Sequence[tf.Tensor]) -> tf.Tensor:
+        image, facts, *values = row
+        return act(Seen([image], facts[tf.newaxis]), *[value[tf.newaxis] for value in values])[0]
 
     def in_turn(images: Sequence[tf.Tensor], *rows: tf.Tensor) -> tf.Tensor:
-        one = of_one if tf.executing_eagerly() else traced_once(of_one)
-        results = []
-        for image, *row in zip(images, *map(tf.unstack, rows), strict=True):
-            with tf.control_dependencies(results[-1:]):
-                results.append(one(image, *row))
-        return tf.stack(results)
+        return tf.map_fn(of_one, (tf.stack(images), *rows), parallel_iterations=1, fn_output_signature=tf.uint8)
 
     large = in_turn if tf.executing_eagerly() else traced_once(in_turn)
     small = decoded_pixels(seen, windows, divided) <= _TOGETHER

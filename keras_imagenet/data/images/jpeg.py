@@ -17,7 +17,7 @@ SPARE = 2.0
 """An image is decoded at 1/2, 1/4 or 1/8 of its size where the crop then still has this many pixels for each of the
 result's, along both axes; so the kernel does the last halving itself."""
 
-_HEAD = 4096
+_HEAD = 16_384
 """How many of an image's first bytes is_plain looks at."""
 
 _TABLES = 11

@@ -1,7 +1,6 @@
 """Images before anything is cut out of them: how large they are, and what it takes to get at their pixels."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -113,15 +112,12 @@ def pixels_of(
 def _look_closer(images: list[tf.Tensor], plain: tf.Tensor) -> tf.Tensor:
     """Facts of images, of which some may be known to be plain JPEGs: bool [n]."""
 
-    def plain_jpeg(image: tf.Tensor) -> tf.Tensor:
-        return tf.concat((jpeg.stored_size(image), [1, JPEG]), axis=0)
+    def facts(row: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        image, known = row
+        return tf.cond(known, lambda: tf.concat((jpeg.stored_size(image), [1, JPEG]), axis=0), lambda: header(image))
 
-    return tf.stack(
-        [
-            tf.cond(known, partial(plain_jpeg, image), partial(header, image))
-            for image, known in zip(images, tf.unstack(plain), strict=True)
-        ]
-    )
+    rows, kind = (tf.stack(images), plain), tf.TensorSpec((4,), tf.int32)
+    return tf.map_fn(facts, rows, parallel_iterations=len(images), fn_output_signature=kind)
 
 
 @traced_once
@@ -131,15 +127,20 @@ def _parts(encoded: list[tf.Tensor], facts: tf.Tensor, plain: tf.Tensor, renderi
     facts: int32 [n, 9], the window, the image's facts, and by what its sides are divided. plain: bool [n], whether it is an
     upright JPEG that is not divided.
     """
-    rows = zip(encoded, tf.unstack(facts), tf.unstack(plain), strict=True)
-    return [
-        tf.cond(
-            is_plain,
-            partial(jpeg.part, image, row[:4], rendering.smooth_chroma),
-            partial(_other_part, image, row, rendering),
+    n, stacked = len(encoded), tf.stack(encoded)
+
+    def step(row: tf.Tensor, parts: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        image, known = stacked[row], facts[row]
+        part = tf.cond(
+            plain[row],
+            lambda: jpeg.part(image, known[:4], rendering.smooth_chroma),
+            lambda: _other_part(image, known, rendering),
         )
-        for image, row, is_plain in rows
-    ]
+        return row + 1, parts.write(row, part)
+
+    parts = tf.TensorArray(tf.uint8, n, element_shape=(None, None, 3), infer_shape=False)
+    parts = tf.while_loop(lambda row, parts: row < n, step, (tf.constant(0), parts), parallel_iterations=n)[1]
+    return [parts.read(row) for row in range(n)]
 
 
 @traced_once
