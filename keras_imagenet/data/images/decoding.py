@@ -95,6 +95,7 @@ def decode_other(encoded: tf.Tensor, size: tf.Tensor, kind: tf.Tensor, rendering
         return tf.ensure_shape(tf.identity(pixels), (None, None, 3))
 
 
+@traced_once
 def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     """24 and 32 bits a pixel, and 8 bits through the palette, which TensorFlow's operation leaves out, as it does compression."""
     compression = number(encoded, 30, 4, little=True)

@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras_imagenet.data.images import exif
 from keras_imagenet.data.images.fields import number, occurrences, piece
 from keras_imagenet.data.images.rendering import Rendering, rendered
+from keras_imagenet.data.images.tracing import traced_once
 
 _SIGNATURE = 8
 _DEPTH, _COLOUR_TYPE = 24, 25
@@ -15,6 +16,7 @@ _MOST_CHUNKS = 10_000
 """Chunks that are looked at, 80 MB of the usual ones."""
 
 
+@traced_once
 def decode_png(encoded: tf.Tensor, rendering: Rendering) -> tf.Tensor:
     """The pixels as they are stored, uint8 [h, w, 3] of a string scalar."""
 
@@ -33,6 +35,7 @@ def decode_png(encoded: tf.Tensor, rendering: Rendering) -> tf.Tensor:
     return tf.cond(_is_transparent(encoded), lambda: at_depth(4), lambda: at_depth(3))
 
 
+@traced_once
 def orientation(encoded: tf.Tensor) -> tf.Tensor:
     """The orientation in the eXIf chunk, before the pixels or behind them, int32 in 1..8; 1 where there is none."""
 

@@ -1,6 +1,6 @@
 """Images before anything is cut out of them: how large they are, and what it takes to get at their pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -112,12 +112,14 @@ def pixels_of(
 def _look_closer(images: list[tf.Tensor], plain: tf.Tensor) -> tf.Tensor:
     """Facts of images, of which some may be known to be plain JPEGs: bool [n]."""
 
-    def facts(row: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        image, known = row
-        return tf.cond(known, lambda: tf.concat((jpeg.stored_size(image), [1, JPEG]), axis=0), lambda: header(image))
+    def facts_of(image: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+        return tf.cond(
+            plain[row],
+            lambda: tf.concat((jpeg.stored_size(image), [1, JPEG]), axis=0),
+            lambda: header(image),
+        )
 
-    rows, kind = (tf.stack(images), plain), tf.TensorSpec((4,), tf.int32)
-    return tf.map_fn(facts, rows, parallel_iterations=len(images), fn_output_signature=kind)
+    return tf.stack(_of_each(images, facts_of, tf.TensorSpec((4,), tf.int32)))
 
 
 @traced_once
@@ -127,20 +129,33 @@ def _parts(encoded: list[tf.Tensor], facts: tf.Tensor, plain: tf.Tensor, renderi
     facts: int32 [n, 9], the window, the image's facts, and by what its sides are divided. plain: bool [n], whether it is an
     upright JPEG that is not divided.
     """
-    n, stacked = len(encoded), tf.stack(encoded)
 
-    def step(row: tf.Tensor, parts: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-        image, known = stacked[row], facts[row]
-        part = tf.cond(
+    def part_of(image: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+        known = facts[row]
+        return tf.cond(
             plain[row],
             lambda: jpeg.part(image, known[:4], rendering.smooth_chroma),
             lambda: _other_part(image, known, rendering),
         )
-        return row + 1, parts.write(row, part)
 
-    parts = tf.TensorArray(tf.uint8, n, element_shape=(None, None, 3), infer_shape=False)
-    parts = tf.while_loop(lambda row, parts: row < n, step, (tf.constant(0), parts), parallel_iterations=n)[1]
-    return [parts.read(row) for row in range(n)]
+    return _of_each(encoded, part_of, tf.TensorSpec((None, None, 3), tf.uint8))
+
+
+def _of_each(
+    images: list[tf.Tensor], act: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], kind: tf.TensorSpec
+) -> list[tf.Tensor]:
+    """act(image, row) of each image and its row, in a loop: a graph then holds act once. What holds the images copies none."""
+    n = len(images)
+    held = tf.TensorArray(tf.string, n, element_shape=())
+    for row, image in enumerate(images):
+        held = held.write(row, image)
+    results = tf.TensorArray(kind.dtype, n, element_shape=kind.shape, infer_shape=False)
+
+    def step(row: tf.Tensor, results: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        return row + 1, results.write(row, act(held.read(row), row))
+
+    results = tf.while_loop(lambda row, _: row < n, step, (tf.constant(0), results), parallel_iterations=n)[1]
+    return [results.read(row) for row in range(n)]
 
 
 @traced_once

@@ -31,6 +31,7 @@ def decode_webp(encoded: tf.Tensor, rendering: Rendering) -> tf.Tensor:
     )
 
 
+@traced_once
 def declared_size(encoded: tf.Tensor) -> tf.Tensor:
     """Height and width in a WebP's first chunk (sections 2.5 to 2.7), int32 [2]: 24 bits each less one, or 14 bits each."""
 
@@ -42,6 +43,7 @@ def declared_size(encoded: tf.Tensor) -> tf.Tensor:
     return tf.where(kind == b"VP8X", extended, tf.where(kind == b"VP8L", lossless, lossy))
 
 
+@traced_once
 def orientation(encoded: tf.Tensor) -> tf.Tensor:
     """The orientation in the EXIF chunk, int32 in 1..8; 1 where there is none, or the file's flags do not announce it."""
 
