@@ -32,6 +32,8 @@ from keras_imagenet.ways_out import said_how_to_go_on
 if TYPE_CHECKING:
     import keras
 
+    from keras_imagenet.serving.features import Features
+
 
 def fit(
     what: Settings | str | os.PathLike[str] | None = None,
@@ -224,6 +226,42 @@ def predict(
     if faults := [*missing, *faults]:
         raise DataError(_named(faults))
     return answers
+
+
+def features(
+    run_or_name: str | os.PathLike[str] | RunFolder,
+    images: Any,
+    *,
+    file: str | os.PathLike[str] | None = None,
+    console: Console | None = None,
+    debug: bool = False,
+) -> "Features":
+    """What a run's network, or a published one of that name, sees on images before its last layer: `.images`, `.features`.
+
+    images: as for predict. file: an .npz file for both arrays. Files that cannot be read are named, and end with DataError
+    after the others are written. Raises SettingsError where the answers are not those of one dense layer.
+    """
+    console = console or Console.silent()
+    from keras_imagenet.serving.given import given_images
+
+    asked = subject.opened(run_or_name)
+    given, missing = given_images(images)
+    if not given:
+        raise DataError(_named(missing) or "images: there are none")
+    console.doing("starting TensorFlow")
+    runtime.start(RuntimeSettings(), None, debug=debug)
+    from keras_imagenet.serving import features as seeing
+
+    network = asked.network(asked.classes.identifiers, partial(_of_run, console=console))
+    found, faults = seeing.features(network, asked.preset, given)
+    if file is not None:
+        seeing.write(Path(file), found)
+    count, size = found.features.shape
+    content = {"images": count, "features": size, "output": None if file is None else str(file)}
+    console.result(content, [f"{file}: {count:,} images, {size:,} features each"])
+    if faults := [*missing, *faults]:
+        raise DataError(_named(faults))
+    return found
 
 
 def export(

@@ -111,6 +111,14 @@ def predict(parsed: argparse.Namespace, overrides: Overrides) -> None:
     )
 
 
+def features(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """Write what a network sees on images before its last layer."""
+    from keras_imagenet import api
+
+    require_no_settings(overrides, "features")
+    api.features(parsed.run_or_name, parsed.images, file=parsed.output, console=parsed.console, debug=parsed.debug)
+
+
 def export(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """Write a SavedModel for TF Serving."""
     from keras_imagenet import api
@@ -308,14 +316,27 @@ def _training_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
-    child = command("predict", predict, "say what is on images")
-    child.add_argument("run_or_name", type=os.path.expanduser, metavar="RUN", help=_RUN_OR_NAME)
-    child.add_argument(
-        "images", type=os.path.expanduser, metavar="IMAGE", nargs="+", help="image files, or folders of them"
-    )
+    def on_images(name: str, run: Callable, help_line: str) -> argparse.ArgumentParser:
+        child = command(name, run, help_line)
+        child.add_argument("run_or_name", type=os.path.expanduser, metavar="RUN", help=_RUN_OR_NAME)
+        child.add_argument(
+            "images", type=os.path.expanduser, metavar="IMAGE", nargs="+", help="image files, or folders of them"
+        )
+        return child
+
+    child = on_images("predict", predict, "say what is on images")
     child.add_argument("--top", type=int, default=5, metavar="K", help="how many classes to name (default: 5)")
     child.add_argument(
         "--output", type=os.path.expanduser, metavar="FILE.csv", help="write the answers there, a line an image"
+    )
+
+    child = on_images("features", features, "write what a network sees on images before its last layer")
+    child.add_argument(
+        "--output",
+        type=os.path.expanduser,
+        required=True,
+        metavar="FILE.npz",
+        help="write images and features there, a row an image",
     )
 
     child = command("export", export, "write a SavedModel for TF Serving")

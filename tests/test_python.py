@@ -42,8 +42,9 @@ assert run.metrics["top1"] == 1.0, run.metrics
     assert lines[0].startswith("runs/photos 1.0 ('blue', 'red')")
     assert [float(lines[1]), float(lines[2]), float(lines[3])] == [0.001, 1.0, 20]
     assert lines[4].startswith("red ")
-    assert lines[5].startswith("top-1 1.0000")
-    assert [line.split()[0] for line in lines[6:]] == ["class", "blue", "red"]
+    assert lines[5] == "photos/red/0.png (10, 1280)"
+    assert lines[6].startswith("top-1 1.0000")
+    assert [line.split()[0] for line in lines[7:]] == ["class", "blue", "red"]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from keras_imagenet.data import images
 from keras_imagenet.data.images.logits import logits_of
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.preset import Preset
+from keras_imagenet.serving.files import Fault
 from keras_imagenet.serving.given import Given
 
 BATCH = 32
@@ -24,30 +25,34 @@ BATCH = 32
 
 def predict(
     network: keras.Model, preset: Preset, classes: Sequence[str], given: Sequence[Given], top: int
-) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
-    """Answers for the images that can be read, in their order, and (name, reason) of those that cannot.
+) -> tuple[list[dict[str, Any]], list[Fault]]:
+    """Answers for the images that can be read, in their order, and what is wrong with those that cannot.
 
     An answer: image, and predictions of label, class and probability, the most probable first.
     """
-    if len(given) <= BATCH:
-        with _without_graphs():
-            return _predict(network, preset, classes, given, top)
-    return _predict(network, preset, classes, given, top)
+    names, shares, faults = rows_of(given, partial(probabilities, network, preset))
+    return [_answer(name, row, classes, top) for name, row in zip(names, shares, strict=True)], faults
 
 
-def _predict(
-    network: keras.Model, preset: Preset, classes: Sequence[str], given: Sequence[Given], top: int
-) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
-    answers: list[dict[str, Any]] = []
-    faults: list[tuple[str, str]] = []
-    for first in range(0, len(given), BATCH):
-        read = [(name, *_read(image)) for name, image in given[first : first + BATCH]]
-        faults += [(name, reason) for name, _, reason in read if reason is not None]
-        readable = [(name, content) for name, content, reason in read if reason is None]
-        if readable:
-            shares = probabilities(network, preset, [content for _, content in readable])
-            answers += [_answer(name, row, classes, top) for (name, _), row in zip(readable, shares, strict=True)]
-    return answers, faults
+def rows_of(
+    given: Sequence[Given], of_encoded: Callable[[Sequence[bytes]], np.ndarray]
+) -> tuple[list[str], list[np.ndarray], list[Fault]]:
+    """Names and rows of the images that can be read, in their order, and what is wrong with those that cannot.
+
+    of_encoded: makes of encoded images, up to BATCH, an array [images, ...].
+    """
+    names: list[str] = []
+    rows: list[np.ndarray] = []
+    faults: list[Fault] = []
+    with _without_graphs() if len(given) <= BATCH else nullcontext():
+        for first in range(0, len(given), BATCH):
+            read = [(name, *_read(image)) for name, image in given[first : first + BATCH]]
+            faults += [(name, reason) for name, _, reason in read if reason is not None]
+            readable = [(name, content) for name, content, reason in read if reason is None]
+            if readable:
+                names += [name for name, _ in readable]
+                rows += list(of_encoded([content for _, content in readable]))
+    return names, rows, faults
 
 
 @contextmanager

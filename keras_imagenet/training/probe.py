@@ -20,6 +20,7 @@ from keras_imagenet.data.sources import Source
 from keras_imagenet.data.sources.source import subset
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.evaluation import count_correct
+from keras_imagenet.models.head import before_head, dense_head
 from keras_imagenet.preset import Preset
 
 DECAY = 12.8
@@ -70,7 +71,10 @@ def solve_head(
     Raises SettingsError where the answers are not those of one dense layer.
     """
     started = time.perf_counter()
-    head = _head(network)
+    try:
+        head = dense_head(network)
+    except SettingsError as error:
+        raise SettingsError(f"model.head = probe: {error}; leave head out") from error
     if evaluated is not network:
         for variable, value in zip(evaluated.variables, network.variables, strict=True):
             variable.assign(value)
@@ -133,15 +137,6 @@ def regression(features: np.ndarray, labels: np.ndarray, classes: int) -> tuple[
     return kernel.astype(np.float32), (bias[0] - mean @ kernel - BALANCE * np.log(frequencies)).astype(np.float32)
 
 
-def _head(network: keras.Model) -> keras.layers.Dense:
-    head = next((layer for layer in network.layers if layer.name == "logits"), None)
-    if not isinstance(head, keras.layers.Dense) or head.output is not network.output or not head.use_bias:
-        raise SettingsError(
-            f"model.head = probe: the answers of {network.name} are not those of one dense layer; leave head out"
-        )
-    return head
-
-
 def _told(stream: Iterable[Any], count: int, doing: Callable[[str], None]) -> Iterator[Any]:
     """The stream's batches, while it is told how many of `count` photos are seen."""
     doing(f"looking at the training photos: 0 of {count:,}")
@@ -154,7 +149,7 @@ def _features(
     network: keras.Model, preset: Preset, stream: Iterable[Any], mirrored: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """What goes into the last layer, float32 [n, features], and labels [n], of all that can be read."""
-    inner = keras.Model(network.input, _head(network).input)
+    inner = before_head(network)
     seen = tf.function(
         lambda images: inner(normalise(images, preset), training=False), reduce_retracing=True, autograph=False
     )
