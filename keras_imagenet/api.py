@@ -40,7 +40,6 @@ def fit(
     overrides: Overrides = (),
     *,
     recipe: str | None = None,
-    lines: Sequence[str] = (),
     console: Console | None = None,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
     debug: bool = False,
@@ -51,16 +50,10 @@ def fit(
     `load` makes; without either, the recipe's own data. recipe: a recipe's name or path, photos/transfer for photos and
     digits/simple_cnn without any, which names the folder too; of whole settings it is the name alone. overrides: settings
     over the recipe's, such as {"train.epochs": 5}. callbacks: Keras' own or yours, besides TensorBoard and the progress
-    display. console: where lines for people go; nowhere if not given. lines: what to say there once the data is found.
+    display. console: where lines for people go; nowhere if not given.
     Raises SettingsError, DataError, TrainingStopped or Interrupted.
     """
-    if isinstance(what, Settings):
-        settings, recipe = what, recipe or recipes.DEFAULT_RECIPE
-        if recipes.pairs(overrides):
-            raise SettingsError("fit: overrides belong to photos or a recipe; give whole settings theirs by load(...)")
-    else:
-        recipe = recipe or recipe_for(what)
-        settings = settings_for(what, recipe, overrides)
+    settings, recipe, lines = _asked(what, overrides, recipe)
     console = console or Console.silent()
     assembly.require_known(settings.model.name)
     console.doing("looking at the data")
@@ -96,11 +89,6 @@ def fit(
     return folder
 
 
-def recipe_for(photos: str | os.PathLike[str] | None) -> str:
-    """The recipe that acts where none is named."""
-    return recipes.DEFAULT_RECIPE if photos is None else recipes.PHOTOS_RECIPE
-
-
 def settings_for(photos: str | os.PathLike[str] | None, recipe: str, overrides: Overrides = ()) -> Settings:
     """A recipe's settings on the photos at a place, or on its own data where none is named."""
     if not isinstance(photos, str | os.PathLike | None):
@@ -117,9 +105,15 @@ def settings_to_look_at(what: str | None, overrides: Overrides = ()) -> Settings
 
 
 def dry_run(
-    settings: Settings, *, lines: Sequence[str] = (), console: Console | None = None, debug: bool = False
+    what: Settings | str | os.PathLike[str] | None = None,
+    overrides: Overrides = (),
+    *,
+    recipe: str | None = None,
+    console: Console | None = None,
+    debug: bool = False,
 ) -> dict[str, Any]:
     """Say what `fit` would do, send one batch through, and leave nothing behind."""
+    settings, _, lines = _asked(what, overrides, recipe)
     console = console or Console.silent()
     assembly.require_known(settings.model.name)
     console.doing("looking at the data")
@@ -454,6 +448,20 @@ def _of_run(folder: RunFolder, console: Console) -> "keras.Model":
     from keras_imagenet.models import saved
 
     return saved.load(folder.model_file, folder.preset.evaluation.input_shape)
+
+
+def _asked(
+    what: Settings | str | os.PathLike[str] | None, overrides: Overrides, recipe: str | None
+) -> tuple[Settings, str, list[str]]:
+    """What `fit` is to train by, the recipe's name, and what to say once the data is found."""
+    if isinstance(what, Settings):
+        if recipes.pairs(overrides):
+            raise SettingsError("fit: overrides belong to photos or a recipe; give whole settings theirs by load(...)")
+        return what, recipe or recipes.DEFAULT_RECIPE, []
+    acting = recipe or (recipes.DEFAULT_RECIPE if what is None else recipes.PHOTOS_RECIPE)
+    settings = settings_for(what, acting, overrides)
+    nothing_named = what is None and recipe is None
+    return settings, acting, recipes.made_for_digits(settings, overrides) if nothing_named else []
 
 
 def _with_data(settings: Settings) -> tuple[Settings, sources.Splits]:

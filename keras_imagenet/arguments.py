@@ -3,14 +3,10 @@
 import argparse
 import os
 import re
-import shlex
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from keras_imagenet.errors import SettingsError, nearest
-
-if TYPE_CHECKING:
-    from keras_imagenet.settings import Settings
 
 Overrides = list[tuple[str, str]]
 
@@ -115,17 +111,6 @@ def require_no_recipe(photos: str | None) -> None:
 
     if photos in recipe_names() and not os.path.exists(photos):
         raise SettingsError(f"{photos}: is a recipe, which is given as --config {photos}")
-
-
-def photos_by_settings(settings: "Settings", overrides: Overrides) -> list[str]:
-    """A line where photos are named as a setting, so that the first recipe acts, which is made for small grey digits."""
-    from keras_imagenet.recipes import DEFAULT_RECIPE
-
-    source = settings.data.source
-    place = getattr(source, "directory", None) or getattr(source, "file", None)
-    if source.name not in ("folder", "csv", "arrays", "records") or "data.size" in dict(overrides):
-        return []
-    return [f"recipe: {DEFAULT_RECIPE}, made for digits; photos take: keras-imagenet fit {shlex.quote(str(place))}"]
 
 
 def require_no_settings(overrides: Overrides, command: str) -> None:

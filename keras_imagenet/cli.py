@@ -11,7 +11,6 @@ from keras_imagenet import __version__
 from keras_imagenet.arguments import (
     Overrides,
     Parser,
-    photos_by_settings,
     require_no_dashed_files,
     require_no_empty_words,
     require_no_recipe,
@@ -70,14 +69,8 @@ def fit(parsed: argparse.Namespace, overrides: Overrides) -> None:
     from keras_imagenet import api
 
     require_no_recipe(parsed.photos)
-    recipe = parsed.config or api.recipe_for(parsed.photos)
-    settings = api.settings_for(parsed.photos, recipe, overrides)
-    asked = parsed.config is not None or parsed.photos is not None
-    lines = [] if asked else photos_by_settings(settings, overrides)
-    if parsed.dry_run:
-        api.dry_run(settings, lines=lines, console=parsed.console, debug=parsed.debug)
-    else:
-        api.fit(settings, recipe=recipe, lines=lines, console=parsed.console, debug=parsed.debug)
+    act = api.dry_run if parsed.dry_run else api.fit
+    act(parsed.photos, overrides, recipe=parsed.config, console=parsed.console, debug=parsed.debug)
 
 
 def evaluate(parsed: argparse.Namespace, overrides: Overrides) -> None:

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +123,15 @@ def _held_out(layers: Sequence[Layer]) -> dict[str, Any]:
         merged = merge(merged, layer.values)
     below = (merged.get("data") or {}).get("source")
     return {key: below[key] for key in ("validation_fraction", "folds", "fold") if key in below} if below else {}
+
+
+def made_for_digits(settings: Settings, overrides: Overrides) -> list[str]:
+    """A line where photos are named as a setting and no recipe is, so that the first one acts, made for small grey digits."""
+    source = settings.data.source
+    place = getattr(source, "directory", None) or getattr(source, "file", None)
+    if source.name not in ("folder", "csv", "arrays", "records") or "data.size" in dict(pairs(overrides)):
+        return []
+    return [f"recipe: {DEFAULT_RECIPE}, made for digits; photos take: keras-imagenet fit {shlex.quote(str(place))}"]
 
 
 def is_recipe(path: Path) -> bool:

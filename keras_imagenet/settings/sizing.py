@@ -19,7 +19,7 @@ def sized(settings: Settings, examples: int) -> Settings:
     """The settings with numbers in place of `auto`, for so many training examples.
 
     A batch: the power of two nearest to examples / 16, from 8 to 64. Epochs: one for each full 100 examples, up to 5, since
-    the statistics of few lead away from what was learned before; of many, 400 / sqrt(examples), and 2 at least. Below 100
+    the statistics of few lead away from what was learned before; of many, 400 / sqrt(examples), to a tenth, and 2 at least. Below 100
     there is none where the head is solved, and else one. Raises SettingsError for what does not fit into so many epochs.
     """
     train, found = settings.train, {}
@@ -28,7 +28,7 @@ def sized(settings: Settings, examples: int) -> Settings:
         found["batch_size"] = int(min(max(power, LEAST_BATCH), MOST_BATCH))
     if train.epochs == "auto":
         few = max(examples // EXAMPLES_AN_EPOCH, 0 if settings.model.head == "probe" else 1)
-        many = max(round(PASSES / math.sqrt(max(examples, 1))), 2)
+        many = max(round(PASSES / math.sqrt(max(examples, 1)), 1), 2)
         found["epochs"] = float(min(few, MOST_EPOCHS, many))
     if not found:
         return settings
