@@ -252,7 +252,8 @@ def features(
         seeing.write(Path(file), found)
     count, size = found.features.shape
     content = {"images": count, "features": size, "output": None if file is None else str(file)}
-    console.result(content, [f"{file}: {count:,} images, {size:,} features each"])
+    place = "" if file is None else f"{file}: "
+    console.result(content, [f"{place}{count:,} images, {size:,} features each"])
     if faults := [*missing, *faults]:
         raise DataError(_named(faults))
     return found
