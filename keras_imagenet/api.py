@@ -259,6 +259,36 @@ def features(
     return found
 
 
+def demo(
+    run_or_name: str | os.PathLike[str] | RunFolder,
+    *,
+    port: int = 0,
+    console: Console | None = None,
+    debug: bool = False,
+) -> None:
+    """Show a page on 127.0.0.1 to drop a photo on, which answers as `predict` does, until a signal ends it.
+
+    port: 0 for a free one; the console gets the address. Raises SettingsError or DataError, and in the end
+    KeyboardInterrupt or Interrupted.
+    """
+    console = console or Console.silent()
+    from keras_imagenet.serving import demo as showing
+
+    asked = subject.opened(run_or_name)
+    classes = asked.classes
+    with guards.raising(), showing.listening(port) as server:
+        console.doing("starting TensorFlow")
+        runtime.start(RuntimeSettings(), None, debug=debug)
+        from keras_imagenet.serving import predict as prediction
+
+        network = asked.network(classes.identifiers, partial(_of_run, console=console))
+        answer = partial(prediction.predict, network, asked.preset, classes.names, top=showing.TOP)
+        console.doing("making the page")
+        address = showing.address(server)
+        said = [address, "drop a photo on that page; Ctrl-C ends it"]
+        showing.serve(server, asked.name, answer, ready=partial(console.result, {"address": address}, said))
+
+
 def export(
     run: str,
     *,

@@ -112,6 +112,14 @@ def features(parsed: argparse.Namespace, overrides: Overrides) -> None:
     api.features(parsed.run_or_name, parsed.images, file=parsed.output, console=parsed.console, debug=parsed.debug)
 
 
+def demo(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """Show a page to drop a photo on."""
+    from keras_imagenet import api
+
+    require_no_settings(overrides, "demo")
+    api.demo(parsed.run_or_name, port=parsed.port, console=parsed.console, debug=parsed.debug)
+
+
 def export(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """Write a SavedModel for TF Serving."""
     from keras_imagenet import api
@@ -309,9 +317,13 @@ def _training_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
-    def on_images(name: str, run: Callable, help_line: str) -> argparse.ArgumentParser:
+    def of_network(name: str, run: Callable, help_line: str) -> argparse.ArgumentParser:
         child = command(name, run, help_line)
         child.add_argument("run_or_name", type=os.path.expanduser, metavar="RUN", help=_RUN_OR_NAME)
+        return child
+
+    def on_images(name: str, run: Callable, help_line: str) -> argparse.ArgumentParser:
+        child = of_network(name, run, help_line)
         child.add_argument(
             "images", type=os.path.expanduser, metavar="IMAGE", nargs="+", help="image files, or folders of them"
         )
@@ -331,6 +343,9 @@ def _network_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="FILE.npz",
         help="write images and features there, a row an image",
     )
+
+    child = of_network("demo", demo, "show a page on this machine to drop a photo on; needs Gradio, the extra [demo]")
+    child.add_argument("--port", type=int, default=0, metavar="N", help="of 127.0.0.1 (default: a free one)")
 
     child = command("export", export, "write a SavedModel for TF Serving")
     child.add_argument("run_folder", type=os.path.expanduser, metavar="RUN", help="a run folder")
