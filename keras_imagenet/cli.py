@@ -245,6 +245,15 @@ def schema(parsed: argparse.Namespace, overrides: Overrides) -> None:
     print(json.dumps(json_schema(), indent=2))
 
 
+def completion(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """Print the script by which a shell completes command lines."""
+    from keras_imagenet.completion import script
+
+    require_no_settings(overrides, "completion")
+    text = script(_parser(), parsed.shell)
+    parsed.console.result({"shell": parsed.shell, "script": text}, text.split("\n"))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="keras-imagenet", description="From photographs to a served classifier.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"keras-imagenet {__version__}")
@@ -427,6 +436,9 @@ def _further_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
 
     command("schema", schema, "print the JSON schema of recipes, for editors")
+
+    child = command("completion", completion, "print the script that lets a shell complete command lines")
+    child.add_argument("shell", choices=["bash", "zsh"], metavar="SHELL", help="bash or zsh, which then evaluates it")
 
 
 def _prepare_options(parser: argparse.ArgumentParser) -> None:
