@@ -3,9 +3,12 @@
 import csv
 import json
 
+import keras
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.special import softmax
+from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from keras_imagenet.training.probe import BALANCE, DECAY, regression
@@ -75,3 +78,22 @@ def test_no_epoch_and_no_probe_is_one_line(command) -> None:
     done = command("fit", "--train.epochs", "0")
     assert done.returncode == 2
     assert "train.epochs = 0: trains nothing; give more, or model.head probe" in done.stderr
+
+
+def test_a_class_more_leaves_all_weights_but_the_heads(command, digits_run, tmp_path) -> None:
+    """Chequers join the ten digits, and are answered with the new name."""
+    digits = load_digits()
+    chequers = (np.indices((40, 8, 8)).sum(0) % 2 * 255).astype(np.uint8)
+    images = np.concatenate([(digits.images[:600] * 15).astype(np.uint8), chequers])
+    np.savez(tmp_path / "eleven.npz", x_train=images, y_train=np.append(digits.target[:600], [10] * 40))
+    Image.fromarray(chequers[0]).save(tmp_path / "chequers.png")
+    words = ("--config", digits_run, "--model.weights", digits_run, "--model.head", "probe", "--train.epochs", "0")
+    done = command("fit", "eleven.npz", *words, "--runtime.run_folder", "eleven", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    before, after = (keras.saving.load_model(run / "model.keras").weights for run in (digits_run, tmp_path / "eleven"))
+    assert [weight.path for weight, old in zip(after, before, strict=True) if not np.array_equal(weight, old)] == [
+        "logits/kernel",
+        "logits/bias",
+    ]
+    (answer,) = json.loads(command("predict", "eleven", "chequers.png", "--json", cwd=tmp_path).stdout)["images"]
+    assert answer["predictions"][0]["class"] == "10"

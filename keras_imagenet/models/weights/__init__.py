@@ -316,7 +316,7 @@ def _own(path: Path, file: Path, name: str) -> Origin:
     """Weights of ours; of a run folder with its preset and classes. Its files are named in keras_imagenet.run_folder."""
     fields = classes = None
     if path.is_dir() and (preset := path / "preset.json").is_file():
-        archive.require_input(file, read_preset(preset).input_shape, archive.config(file))
+        archive.require_input(file, read_preset(preset).evaluation.input_shape, archive.config(file))
         fields = json.loads(preset.read_text(encoding="utf-8"))
     if path.is_dir() and (listed := path / "classes.txt").is_file():
         classes = read_classes(listed).identifiers

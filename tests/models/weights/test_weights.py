@@ -124,10 +124,11 @@ def test_a_run_folder_brings_its_preset_and_classes(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(efficientnet.VARIANTS, "efficientnet_b0", TINY)
     model = registry.build("efficientnet_b0", input_shape=(32, 32, 3), classes=2)
     model.save(tmp_path / "model.keras")
-    (tmp_path / "preset.json").write_text(json.dumps({"size": [32, 32], "kernel": "bicubic"}))
+    preset = {"size": [24, 24], "evaluation_size": [32, 32], "kernel": "bicubic"}
+    (tmp_path / "preset.json").write_text(json.dumps(preset))
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
     origin = weights.find(tmp_path, "efficientnet_b0")
-    assert origin.preset == {"size": [32, 32], "kernel": "bicubic"}
+    assert origin.preset == preset
     assert origin.classes == ("cat", "dog")
     assert not weights.load(registry.build("efficientnet_b0", input_shape=(64, 64, 3), classes=2), origin).new_head
 
