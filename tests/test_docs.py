@@ -55,6 +55,13 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
     assert not missing, f"{page}: {missing}"
 
 
+def test_the_dockerfile_copies_what_there_is() -> None:
+    lines = re.findall(r"^COPY (.+) \S+$", (ROOT / "tools" / "Dockerfile").read_text(), re.MULTILINE)
+    copied = " ".join(lines).split()
+    assert {"setup.cfg", "setup.py", "README.md", "keras_imagenet", "configs"} < set(copied)
+    assert not [name for name in copied if not (ROOT / name).exists()]
+
+
 def test_pictures_are_small() -> None:
     """The pages load fast and the repository stays small."""
     limits = {"tensorboard.png": 300_000}
