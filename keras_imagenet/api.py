@@ -290,7 +290,7 @@ def demo(
 
 
 def export(
-    run: str,
+    run: str | os.PathLike[str] | RunFolder,
     *,
     directory: str | None = None,
     max_pixels: int | None = None,
@@ -299,10 +299,15 @@ def export(
 ) -> dict[str, Any]:
     """Write a run's network as a SavedModel in TF Serving's layout, and compare its answers in a new process.
 
-    max_pixels: the largest image that the SavedModel decodes (default: serving.export.MAX_PIXELS).
+    run: what `fit` returned, or a run folder. max_pixels: the largest image that the SavedModel decodes (default:
+    serving.export.MAX_PIXELS).
     """
     console = console or Console.silent()
-    folder = run_folder.opened(run)
+    if not isinstance(run, str | os.PathLike | RunFolder):
+        raise SettingsError(
+            f"expected what fit returned, or a run folder's path, not {run!r:.60} ({type(run).__name__})"
+        )
+    folder = run_folder.opened(run.path if isinstance(run, RunFolder) else run)
     console.doing("starting TensorFlow")
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import export as exporting

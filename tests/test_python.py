@@ -69,6 +69,7 @@ assert run.metrics["top1"] == 1.0, run.metrics
         ),
         (lambda: keras_imagenet.fit(keras_imagenet.load(), {"train.epochs": 5}), "give whole settings theirs by load"),
         (lambda: keras_imagenet.evaluate(3), "expected what fit returned, a run folder's path or a network's name"),
+        (lambda: keras_imagenet.export(3), "expected what fit returned, or a run folder's path, not 3 (int)"),
         (lambda: keras_imagenet.predict(3, "a.png"), "expected what fit returned, a run folder's path or a network's"),
     ],
 )
