@@ -10,7 +10,7 @@ from keras_imagenet.data.images.compiled_resample import resample_each
 from keras_imagenet.data.images.declared import MAXIMUM_PIXELS
 from keras_imagenet.data.images.rendering import rendering_of
 from keras_imagenet.data.images.resample import margin, resample
-from keras_imagenet.data.images.seen import Seen, decoded_pixels, divisors, look_at, pixels_of
+from keras_imagenet.data.images.seen import Seen, decoded_pixels, divisors, look_at, of_each, pixels_of
 from keras_imagenet.data.images.tracing import traced_once
 from keras_imagenet.data.seeds import fold
 from keras_imagenet.preset import Preset
@@ -104,7 +104,8 @@ def _evaluation_crops(images: list[tf.Tensor], preset: Preset, resampling: Resam
     if preset.fit == "pad":
         wholes = tf.pad(seen.sizes, [[0, 0], [2, 0]])
         act = partial(_padded, preset=preset, resampling=resampling)
-        return _within_memory(act, seen, wholes, tf.cast(wholes, tf.float64), tf.ones_like(seen.sizes[:, 0]))
+        boxes = tf.cast(wholes, tf.float64)
+        return _within_memory(act, preset, seen, wholes, boxes, tf.ones_like(seen.sizes[:, 0]))
     boxes = _evaluation_boxes(seen.sizes, preset)
     # Where an image is resized and then cut, pixels around the box count too; where it is cut first, none do.
     around = 0 if preset.fit == "centre" else margin(boxes, preset.size, preset.kernel, preset.antialias)
@@ -150,11 +151,12 @@ def _cut(
         return _channels(resampling(parts, starts, boxes, *how, *mirrored), preset)
 
     more = () if mirrored is None else (mirrored,)
-    return _within_memory(act, seen, windows, boxes, divisors(seen, boxes, preset.size), *more)
+    return _within_memory(act, preset, seen, windows, boxes, divisors(seen, boxes, preset.size), *more)
 
 
 def _within_memory(
     act: Callable[..., tf.Tensor],
+    preset: Preset,
     seen: Seen,
     windows: tf.Tensor,
     boxes: tf.Tensor,
@@ -167,12 +169,11 @@ def _within_memory(
     if not seen.are_encoded or n == 1:
         return act(seen, *rows)
 
-    def of_one(row: Sequence[tf.Tensor]) -> tf.Tensor:
-        image, facts, *values = row
-        return act(Seen([image], facts[tf.newaxis]), *[value[tf.newaxis] for value in values])[0]
+    def in_turn(images: Sequence[tf.Tensor], facts: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
+        def of_one(image: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+            return act(Seen([image], facts[row, tf.newaxis]), *[values[row, tf.newaxis] for values in rows])[0]
 
-    def in_turn(images: Sequence[tf.Tensor], *rows: tf.Tensor) -> tf.Tensor:
-        return tf.map_fn(of_one, (tf.stack(images), *rows), parallel_iterations=1, fn_output_signature=tf.uint8)
+        return tf.stack(of_each(images, of_one, tf.TensorSpec(preset.input_shape, tf.uint8), at_once=1))
 
     large = in_turn if tf.executing_eagerly() else traced_once(in_turn)
     small = decoded_pixels(seen, windows, divided) <= _TOGETHER

@@ -108,6 +108,27 @@ def pixels_of(
     return parts, before, _within(boxes, windows, divided[:, tf.newaxis])
 
 
+def of_each(
+    images: Sequence[tf.Tensor], act: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], kind: tf.TensorSpec, at_once: int
+) -> list[tf.Tensor]:
+    """act(image, row) of each image and its row, in a loop: a graph then holds act once. What holds the images copies none.
+
+    images: n string scalars. kind: of what act gives. at_once: how many images are acted on at a time, at most.
+    """
+    n = len(images)
+    held = tf.TensorArray(tf.string, n, element_shape=())
+    for row, image in enumerate(images):
+        held = held.write(row, image)
+    results = tf.TensorArray(kind.dtype, n, element_shape=kind.shape, infer_shape=False)
+
+    def step(row: tf.Tensor, results: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        return row + 1, results.write(row, act(held.read(row), row))
+
+    start = tf.constant(0), results
+    results = tf.while_loop(lambda row, _: row < n, step, start, parallel_iterations=at_once)[1]
+    return [results.read(row) for row in range(n)]
+
+
 @traced_once
 def _look_closer(images: list[tf.Tensor], plain: tf.Tensor) -> tf.Tensor:
     """Facts of images, of which some may be known to be plain JPEGs: bool [n]."""
@@ -119,7 +140,7 @@ def _look_closer(images: list[tf.Tensor], plain: tf.Tensor) -> tf.Tensor:
             lambda: header(image),
         )
 
-    return tf.stack(_of_each(images, facts_of, tf.TensorSpec((4,), tf.int32)))
+    return tf.stack(of_each(images, facts_of, tf.TensorSpec((4,), tf.int32), len(images)))
 
 
 @traced_once
@@ -138,24 +159,7 @@ def _parts(encoded: list[tf.Tensor], facts: tf.Tensor, plain: tf.Tensor, renderi
             lambda: _other_part(image, known, rendering),
         )
 
-    return _of_each(encoded, part_of, tf.TensorSpec((None, None, 3), tf.uint8))
-
-
-def _of_each(
-    images: list[tf.Tensor], act: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], kind: tf.TensorSpec
-) -> list[tf.Tensor]:
-    """act(image, row) of each image and its row, in a loop: a graph then holds act once. What holds the images copies none."""
-    n = len(images)
-    held = tf.TensorArray(tf.string, n, element_shape=())
-    for row, image in enumerate(images):
-        held = held.write(row, image)
-    results = tf.TensorArray(kind.dtype, n, element_shape=kind.shape, infer_shape=False)
-
-    def step(row: tf.Tensor, results: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-        return row + 1, results.write(row, act(held.read(row), row))
-
-    results = tf.while_loop(lambda row, _: row < n, step, (tf.constant(0), results), parallel_iterations=n)[1]
-    return [results.read(row) for row in range(n)]
+    return of_each(encoded, part_of, tf.TensorSpec((None, None, 3), tf.uint8), len(encoded))
 
 
 @traced_once
