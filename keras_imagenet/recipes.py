@@ -129,7 +129,8 @@ def made_for_digits(settings: Settings, overrides: Overrides) -> list[str]:
     """A line where photos are named as a setting and no recipe is, so that the first one acts, made for small grey digits."""
     source = settings.data.source
     place = getattr(source, "directory", None) or getattr(source, "file", None)
-    if source.name not in ("folder", "csv", "arrays", "records") or "data.size" in dict(pairs(overrides)):
+    sized = any("size" in override_tree(key, value).get("data", {}) for key, value in pairs(overrides))
+    if sized or source.name not in ("folder", "csv", "arrays", "records"):
         return []
     return [f"recipe: {DEFAULT_RECIPE}, made for digits; photos take: keras-imagenet fit {shlex.quote(str(place))}"]
 

@@ -360,3 +360,10 @@ def test_the_help_of_a_setting_of_several_sources_speaks_of_all() -> None:
     from keras_imagenet.settings.explain import setting_names
 
     assert "digit" not in setting_names()["data.source.validation_fraction"]
+
+
+@pytest.mark.parametrize("sized", [{"data.size": 16}, {"data": {"size": 16}}])
+def test_whoever_gives_photos_a_size_knows_of_the_digits_recipe(sized) -> None:
+    photos = {"data.source.name": "folder", "data.source.directory": "photos"}
+    for overrides, lines in ((photos, 1), (photos | sized, 0)):
+        assert len(recipes.made_for_digits(recipes.load(recipes.DEFAULT_RECIPE, overrides), overrides)) == lines
