@@ -68,9 +68,10 @@ def require_validation(settings: Settings, splits: Splits) -> None:
         "schedule.name plateau": settings.schedule.name == "plateau",
     }
     for option in (name for name, is_asked in asked.items() if is_asked and splits.validation is None):
+        without = "take train.keep last" if "keep" in option else "leave it out"
         raise SettingsError(
             f"{option}: goes by validation, and the data has no validation split; hold examples out with "
-            "data.source.validation_fraction, or leave it out"
+            f"data.source.validation_fraction, or {without}"
         )
 
 
