@@ -1,7 +1,6 @@
 """What a network sees on images before its last layer: for search, clustering and classifiers of one's own."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,14 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet import files
-from keras_imagenet.data import images
-from keras_imagenet.data.images.logits import logits_of
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.models.head import before_head
 from keras_imagenet.preset import Preset
 from keras_imagenet.serving.files import Fault
 from keras_imagenet.serving.given import Given
-from keras_imagenet.serving.predict import rows_of
+from keras_imagenet.serving.predict import outputs, rows_of
 
 
 class Features(NamedTuple):
@@ -33,12 +30,7 @@ def features(network: keras.Model, preset: Preset, given: Sequence[Given]) -> tu
     Raises SettingsError where the network's answers are not those of one dense layer.
     """
     inner = before_head(network)
-
-    def seen(encoded: Sequence[bytes]) -> np.ndarray:
-        crops = images.evaluation_crops([tf.constant(content) for content in encoded], preset)
-        return tf.cast(logits_of(partial(inner, training=False), crops, preset), tf.float32).numpy()
-
-    names, rows, faults = rows_of(given, seen)
+    names, rows, faults = rows_of(given, lambda encoded: tf.cast(outputs(inner, preset, encoded), tf.float32).numpy())
     return Features(names, np.stack(rows) if rows else np.zeros((0, inner.output_shape[-1]), np.float32)), faults
 
 

@@ -71,8 +71,16 @@ def probabilities(network: keras.Model, preset: Preset, encoded: Sequence[bytes]
 
     Raises tf.errors.InvalidArgumentError for one that cannot be decoded.
     """
+    return tf.nn.softmax(outputs(network, preset, encoded)).numpy()
+
+
+def outputs(network: keras.Model, preset: Preset, encoded: Sequence[bytes]) -> tf.Tensor:
+    """What a network makes of encoded images as evaluation shows them, [images, ...]; of mirror images too with flip_average.
+
+    Raises tf.errors.InvalidArgumentError for one that cannot be decoded.
+    """
     crops = images.evaluation_crops([tf.constant(content) for content in encoded], preset)
-    return tf.nn.softmax(logits_of(partial(network, training=False), crops, preset)).numpy()
+    return logits_of(partial(network, training=False), crops, preset)
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
