@@ -13,10 +13,7 @@ from keras_imagenet import cluster, recipes, run_folder, runtime
 from keras_imagenet.console import Console
 from keras_imagenet.data import sources
 from keras_imagenet.data.sources.places import source_at
-from keras_imagenet.errors import (
-    DataError,
-    SettingsError,
-)
+from keras_imagenet.errors import DataError, SettingsError, writing_output
 from keras_imagenet.models import assembly, freezing, registry
 from keras_imagenet.preset import Preset
 from keras_imagenet.recipes import Overrides
@@ -348,7 +345,7 @@ def benchmark(
     runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.data import benchmark as benchmarking
 
-    try:
+    with writing_output(file):
         result = benchmarking.pipeline(
             source,
             assembly.preset_of(settings, assembly.origin_of(settings)),
@@ -360,8 +357,6 @@ def benchmark(
             seed=settings.runtime.seed,
             output=file,
         )
-    except OSError as error:
-        raise SettingsError(f"--output {file}: cannot be written: {error.strerror}") from error
     stages = ", ".join(f"{stage} {share:.0%}" for stage, share in result["share"].items())
     height, width = result["size"]
     console.result(
@@ -412,10 +407,8 @@ def describe(
     details = describing.details(network, batch_size)
     lines = describing.details_text(details).split("\n")
     if picture is not None:
-        try:
+        with writing_output(picture):
             drawing.draw(network, Path(picture))
-        except OSError as error:
-            raise SettingsError(f"--output {picture}: cannot be written: {error.strerror}") from error
         lines.append(f"picture      {picture}")
     console.result(details.as_json(), lines)
     return details.as_json()
@@ -533,8 +526,6 @@ def _closing_lines(folder: RunFolder, metrics: dict[str, Any]) -> list[str]:
 
 def _require_folder(path: Path) -> None:
     """Make a folder, before anything is computed for it."""
-    try:
+    with writing_output(path):
         path.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path).close()
-    except OSError as error:
-        raise SettingsError(f"--output {path}: cannot be written: {error.strerror}") from error

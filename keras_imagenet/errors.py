@@ -1,6 +1,8 @@
 """What can go wrong, as a small hierarchy with an exit code each, and the name that was perhaps meant."""
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -50,3 +52,12 @@ def nearest(word: str, known: Iterable[str] | Mapping[str, str]) -> str:
     if not close:
         return ""
     return f"; did you mean {known[close[0]] if isinstance(known, Mapping) else close[0]}?"
+
+
+@contextmanager
+def writing_output(place: str | os.PathLike[str]) -> Iterator[None]:
+    """For what writes where --output says: an OSError becomes a SettingsError that names the place."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(f"--output {place}: cannot be written: {error.strerror or error}") from error

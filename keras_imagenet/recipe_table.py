@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_imagenet import recipes
 from keras_imagenet.console import columns
-from keras_imagenet.errors import SettingsError, nearest
+from keras_imagenet.errors import SettingsError, nearest, writing_output
 from keras_imagenet.settings import Settings
 from keras_imagenet.settings.sizing import sized
 from keras_imagenet.training import phases
@@ -128,9 +128,8 @@ def draw(name: str, examples: int, file: Path) -> None:
     )
     above.set_xlabel("epoch")
     try:
-        figure.savefig(file)
-    except OSError as error:
-        raise SettingsError(f"--output {file}: cannot be written: {error.strerror}") from error
+        with writing_output(file):
+            figure.savefig(file)
     except ValueError as error:
         raise SettingsError(f"--output {file}: {str(error).splitlines()[0]}") from error
 

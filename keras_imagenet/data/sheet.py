@@ -12,7 +12,7 @@ from keras_imagenet import files
 from keras_imagenet.data import order
 from keras_imagenet.data.sources import Splits
 from keras_imagenet.data.sources.source import subset
-from keras_imagenet.errors import SettingsError
+from keras_imagenet.errors import SettingsError, writing_output
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
 
@@ -57,10 +57,8 @@ def draw_first_batch(
     readable = np.flatnonzero(parts["weights"])[:most]
     captions = [splits.class_names[label] for label in parts["labels"][readable]]
     title = f"{settings.data.source.name}, {'training' if splits.train is not None else 'validation'}: batch 0"
-    try:
+    with writing_output(file):
         draw_sheet(parts["images"][readable], captions, title, file)
-    except OSError as error:
-        raise SettingsError(f"--output {file}: cannot be written: {error.strerror or error}") from None
 
 
 def require_drawable(file: Path) -> None:

@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras_imagenet import files
 from keras_imagenet.data import images
 from keras_imagenet.data.images.logits import logits_of
-from keras_imagenet.errors import DataError, KerasImagenetError, SettingsError
+from keras_imagenet.errors import DataError, KerasImagenetError, SettingsError, writing_output
 from keras_imagenet.preset import Preset
 
 MAX_PIXELS = images.MAXIMUM_PIXELS
@@ -88,7 +88,7 @@ def export(
     if not least <= max_pixels <= images.MAXIMUM_PIXELS:
         raise SettingsError(f"--max_pixels {max_pixels}: must be from {least} to {images.MAXIMUM_PIXELS}")
     served = ServedClassifier(network, preset, classes, max_pixels)
-    try:
+    with writing_output(directory):
         directory.mkdir(parents=True, exist_ok=True)
         files.sweep(directory)
         versions = [int(path.name) for path in directory.iterdir() if path.name.isdecimal()]
@@ -97,8 +97,6 @@ def export(
         with files.appearing_folder(target) as part:
             tf.saved_model.save(served, str(part), signatures=signatures)
             difference = _difference(network, preset, classes, part)
-    except OSError as error:
-        raise SettingsError(f"--output {directory}: cannot be written: {error.strerror}") from error
     return target, difference
 
 

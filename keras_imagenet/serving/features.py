@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet import files
-from keras_imagenet.errors import SettingsError
+from keras_imagenet.errors import writing_output
 from keras_imagenet.models.head import before_head
 from keras_imagenet.preset import Preset
 from keras_imagenet.serving.files import Fault
@@ -39,9 +39,6 @@ def write(file: Path, found: Features) -> None:
 
     Raises SettingsError where it cannot be written.
     """
-    try:
-        # To a stream: given a path, NumPy adds .npz to one that ends otherwise.
-        with files.appearing(file) as stream:
-            np.savez(stream, images=np.array(found.images, str), features=found.features)
-    except OSError as error:
-        raise SettingsError(f"--output {file}: cannot be written: {error.strerror}") from error
+    # To a stream: given a path, NumPy adds .npz to one that ends otherwise.
+    with writing_output(file), files.appearing(file) as stream:
+        np.savez(stream, images=np.array(found.images, str), features=found.features)

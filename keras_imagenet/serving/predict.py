@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras_imagenet import files
 from keras_imagenet.data import images
 from keras_imagenet.data.images.logits import logits_of
-from keras_imagenet.errors import SettingsError
+from keras_imagenet.errors import writing_output
 from keras_imagenet.preset import Preset
 from keras_imagenet.serving.files import Fault
 from keras_imagenet.serving.given import Given
@@ -102,10 +102,8 @@ def write(file: Path, answers: Sequence[Mapping[str, Any]]) -> None:
     for answer in answers:
         named = [value for found in answer["predictions"] for value in (found["class"], found["probability"])]
         writer.writerow([answer["image"], *named])
-    try:
+    with writing_output(file):
         files.write(file, text.getvalue())
-    except OSError as error:
-        raise SettingsError(f"--output {file}: cannot be written: {error.strerror}") from error
 
 
 def _read(image: Path | bytes) -> tuple[bytes, str | None]:
