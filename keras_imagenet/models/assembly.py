@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_imagenet.errors import SettingsError, nearest
-from keras_imagenet.models import freezing, registry, weights
+from keras_imagenet.models import freezing, registry, weights, whitening
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
@@ -61,7 +61,7 @@ def build(
     """
     network = fresh(settings, preset.input_shape, len(classes), origin)
     fitted = origin.give(network) if origin else None
-    freezing.freeze(network, settings.model.freeze)
+    _freeze(network, settings.model)
     return network, fitted
 
 
@@ -104,8 +104,15 @@ def at_size(
                 f"{asked}: {settings.model.name}'s weights depend on the size of its images "
                 f"({one.path} has {tuple(one.shape)} and {tuple(another.shape)}); leave it out"
             )
-    freezing.freeze(other, settings.model.freeze)
+    _freeze(other, settings.model)
     return other
+
+
+def _freeze(network: "keras.Model", settings: ModelSettings) -> None:
+    """Let stand still what the settings name."""
+    freezing.freeze(network, settings.freeze)
+    if settings.whiten:
+        whitening.freeze(network)
 
 
 def _options(settings: Settings, origin: Origin | None) -> dict[str, Any]:

@@ -233,7 +233,9 @@ class AugmentSettings(Group):
     random_resized_crop: RandomResizedCrop | None = None
     """Random crop of area and aspect; if not given, training images are fitted as evaluation's are."""
     pad_crop: Annotated[int, Field(ge=0, le=2**14)] = 0
-    """Pixels of zero padding on each side before a random crop back to the size; the CIFAR augmentation."""
+    """Pixels of border on each side before a random crop back to the size; the CIFAR augmentation."""
+    pad_crop_border: Literal["zeros", "reflect"] = "zeros"
+    """What the border holds: zeros, or the image mirrored at its edge."""
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
     """Flips with probability 1/2 along each named axis."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0

@@ -70,6 +70,18 @@ class SWAAverage(Group):
     """Whether batch norm's moving statistics are averaged, too; else the average has those of the weights."""
 
 
+class LookaheadAverage(Group):
+    """Every few steps average = d average + (1 - d) weights, and the weights go on from it (arXiv:1907.08610); d = decay progress ** 3."""
+
+    name: Literal["lookahead"]
+    decay: Decay = 0.95**5
+    """Share of the average that an update keeps at the run's end; at its beginning none (github.com/KellerJordan/cifar10-airbench)."""
+    every: Steps = 5
+    """Steps between two updates."""
+    statistics: bool = True
+    """Whether batch norm's moving statistics are averaged, too; else the average has those of the weights."""
+
+
 class BestAverage(Group):
     """The mean of the weights at the ends of the epochs with the best validation top-1 so far, the earliest of equals."""
 
@@ -81,6 +93,6 @@ class BestAverage(Group):
 
 
 AverageSettings = Annotated[
-    ConstantAverage | TensorFlowAverage | TimmAverage | TorchvisionAverage | SWAAverage | BestAverage,
+    ConstantAverage | TensorFlowAverage | TimmAverage | TorchvisionAverage | SWAAverage | LookaheadAverage | BestAverage,
     Field(discriminator="name"),
 ]

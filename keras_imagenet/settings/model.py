@@ -34,6 +34,8 @@ class ModelSettings(Group):
     """published (the best known), keras, timm:NAME, torchvision:NAME, a file (.keras, .h5, .npz, .safetensors, .pth), or a run."""
     head: Literal["fresh", "probe"] = "fresh"
     """How the last layer starts: fresh, or probe, solved on the other layers' features of the training photos (arXiv:2202.10054)."""
+    whiten: bool = False
+    """Whether the first layer's filters are those that whiten the training images' patches, and stay so (arXiv:2404.00498)."""
     freeze: tuple[str, ...] = ()
     """Layers that do not learn: names, their beginnings (stem, stage1, stage2_block1), or patterns such as *_norm."""
     dropout: Rate | None = None
@@ -73,8 +75,14 @@ class ModelSettings(Group):
             )
         return self
 
+    @model_validator(mode="after")
+    def _whitens_fresh_weights(self):
+        if self.whiten and self.weights is not None:
+            raise ValueError("whiten would replace the first layer of the weights; leave one of the two out")
+        return self
+
     @property
     def options(self) -> dict[str, Any]:
         """The options that were given, as `models.registry.build` takes them."""
-        given = self.model_dump(exclude={"name", "weights", "head", "freeze", "batch_norm"}, exclude_none=True)
+        given = self.model_dump(exclude={"name", "weights", "head", "whiten", "freeze", "batch_norm"}, exclude_none=True)
         return {**given, "batch_norm": self.batch_norm.options} if self.batch_norm.options else given

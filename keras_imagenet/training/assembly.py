@@ -32,6 +32,7 @@ from keras_imagenet.training import (
     resizing,
     schedules,
     teachers,
+    whitening,
     workers,
 )
 from keras_imagenet.training import state as states
@@ -98,6 +99,19 @@ def assemble(
         resized = resizing.networks_by_size(network, settings, stretches, origin)
         evaluated = networks.at_evaluation_size(network, settings, preset, origin)
     objective = replace(objective, teacher=teachers.build(settings.teacher, training, preset, strategy))
+    if settings.model.whiten and begin:
+        begin.doing("whitening")
+        begin.say(
+            whitening.whiten(
+                network,
+                preset,
+                training,
+                strategy,
+                seed=settings.runtime.seed,
+                threads=runtime.threads(settings.runtime),
+                report=partial(_report_unreadable, settings.data.source.unreadable, begin),
+            )
+        )
     solved = _probe(settings, preset, training, strategy, network, evaluated, begin) if begin else None
     with strategy.scope():
         optimizer = optimizer_of(settings, network, course.batches.size)

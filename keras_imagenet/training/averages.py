@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_imagenet.settings.average import (
     AverageSettings,
     ConstantAverage,
+    LookaheadAverage,
     SWAAverage,
     TensorFlowAverage,
     TimmAverage,
@@ -26,10 +27,14 @@ Decay = Callable[[tf.Tensor], tf.Tensor]
 
 @dataclass(frozen=True)
 class Average:
-    """decay: by the step; None where epochs' ends alone move it. statistics: whether batch norm's moving statistics have twins, too."""
+    """decay: by the step; None where epochs' ends alone move it. statistics: whether batch norm's moving statistics have twins, too.
+
+    leads: whether the weights go on from the average after each step that moves it.
+    """
 
     decay: Decay | None
     statistics: bool
+    leads: bool = False
 
 
 def build(settings: AverageSettings, course: Course, warmup_epochs: float) -> Average:
@@ -45,9 +50,11 @@ def build(settings: AverageSettings, course: Course, warmup_epochs: float) -> Av
             decay = torchvision(settings, course, warmup_epochs)
         case "swa":
             decay = swa(settings, course)
+        case "lookahead":
+            decay = lookahead(settings, course)
         case "best":
             decay = None
-    return Average(decay, settings.statistics)
+    return Average(decay, settings.statistics, leads=settings.name == "lookahead")
 
 
 def constant(settings: ConstantAverage) -> Decay:
@@ -107,6 +114,17 @@ def swa(settings: SWAAverage, course: Course) -> Decay:
         counts = (over > before) & (since % settings.every == 0)
         counted = tf.cast(since // settings.every, tf.float64)
         return _where(since < 0, 0.0, _where(counts, counted / (counted + 1), 1.0))
+
+    return decay
+
+
+def lookahead(settings: LookaheadAverage, course: Course) -> Decay:
+    """decay * (steps made / steps of the run) ** 3, every so many steps (cifar10-airbench, legacy/airbench94.py)."""
+
+    def decay(step: tf.Tensor) -> tf.Tensor:
+        count = step + 1
+        progress = tf.cast(count, tf.float64) / course.steps
+        return _where(count % settings.every == 0, settings.decay * progress**3, 1.0)
 
     return decay
 

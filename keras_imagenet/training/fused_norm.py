@@ -10,8 +10,7 @@ def fuse(network: keras.Model) -> list[str]:
     """Make a network's batch norms train with TensorFlow's fused kernel; return their names.
 
     Results are those of Keras' layer up to rounding, and the layers stay Keras' own: what is saved names nothing of ours.
-    Left as they are: norms over another axis than the last of four, synchronised ones, those in float64, and those without scale
-    or offset.
+    Left as they are: norms over another axis than the last of four, synchronised ones, and those in float64.
     """
     layers = [layer for layer in network._flatten_layers(include_self=False) if _fits(layer)]  # nested ones, too
     for layer in layers:
@@ -22,7 +21,7 @@ def fuse(network: keras.Model) -> list[str]:
 def _fits(layer: keras.layers.Layer) -> bool:
     if type(layer) is not keras.layers.BatchNormalization:
         return False
-    plain = layer.scale and layer.center and not layer.synchronized and not layer.renorm
+    plain = not layer.synchronized and not layer.renorm
     fitting = len(layer.input.shape) == 4 and layer.axis in (-1, 3)
     return plain and fitting and layer.compute_dtype != "float64"
 
@@ -33,10 +32,11 @@ def _call(layer: keras.layers.BatchNormalization, unfused, images: tf.Tensor, tr
         return unfused(images, training=training, mask=mask)
     # The raw operation, since tf.nn's raises an epsilon of 1e-5, which is torch's.
     kind = layer.compute_dtype if _takes(layer.compute_dtype, images.shape[-1]) else "float32"
+    channels = images.shape[-1]
     normed = tf.raw_ops.FusedBatchNormV3(
         x=tf.cast(images, kind),
-        scale=tf.convert_to_tensor(layer.gamma.value),
-        offset=tf.convert_to_tensor(layer.beta.value),
+        scale=tf.convert_to_tensor(layer.gamma.value) if layer.scale else tf.ones([channels]),
+        offset=tf.convert_to_tensor(layer.beta.value) if layer.center else tf.zeros([channels]),
         mean=tf.zeros([0]),
         variance=tf.zeros([0]),
         epsilon=layer.epsilon,

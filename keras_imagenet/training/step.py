@@ -127,7 +127,11 @@ def build(
         if average is not None and average.decay is not None:
             decay = average.decay(step)
             for place, twin in state.average.items():
-                twin.assign(moved(twin, tf.convert_to_tensor(state.network.variables[place].value), decay))
+                variable = state.network.variables[place]
+                value = tf.convert_to_tensor(variable.value)
+                twin.assign(moved(twin, value, decay))
+                if average.leads:
+                    variable.assign(tf.where(decay < 1, tf.convert_to_tensor(twin), value))
         state.sums.assign_add(tf.cast(sums, tf.float64))
         return told
 

@@ -50,7 +50,7 @@ def _steps(settings: AugmentSettings, preset: Preset) -> dict:
 
     steps = {}
     if settings.pad_crop:
-        steps["pad_crop"] = partial(pad_crop, padding=settings.pad_crop)
+        steps["pad_crop"] = partial(pad_crop, padding=settings.pad_crop, border=settings.pad_crop_border)
     if settings.flip != "none":
         steps["flip"] = partial(
             flip,

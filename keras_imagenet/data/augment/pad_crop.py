@@ -3,10 +3,13 @@
 import tensorflow as tf
 
 
-def pad_crop(images: tf.Tensor, seeds: tf.Tensor, padding: int) -> tf.Tensor:
-    """Pad images [n, h, w, c] with `padding` black pixels on each side, cut their size out at random; seeds int32 [n, 2]."""
+def pad_crop(images: tf.Tensor, seeds: tf.Tensor, padding: int, border: str = "zeros") -> tf.Tensor:
+    """Pad images [n, h, w, c] with `padding` pixels on each side, cut their size out at random; seeds int32 [n, 2].
+
+    border: black pixels (zeros), or the image's own, mirrored at its edge (reflect).
+    """
     edges = (padding, padding)
-    padded = tf.unstack(tf.pad(images, ((0, 0), edges, edges, (0, 0))))
+    padded = tf.unstack(tf.pad(images, ((0, 0), edges, edges, (0, 0)), "REFLECT" if border == "reflect" else "CONSTANT"))
     crops = []
     for image, seed in zip(padded, tf.unstack(seeds), strict=True):
         corner = tf.raw_ops.StatelessRandomUniformInt(shape=(2,), seed=seed, minval=0, maxval=2 * padding + 1)
