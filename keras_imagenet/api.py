@@ -1,5 +1,6 @@
 """The entry functions: what the commands do, and the Python API. TensorFlow starts inside them, as the settings say."""
 
+import errno
 import os
 import shlex
 import tempfile
@@ -203,6 +204,8 @@ def predict(
     given, missing = given_images(images)
     if not given:
         raise DataError(_named(missing) or "images: there are none")
+    if file is not None:
+        _require_file(Path(file))
     classes = asked.classes
     console.doing("starting TensorFlow")
     runtime.start(RuntimeSettings(), None, debug=debug)
@@ -239,6 +242,8 @@ def features(
     given, missing = given_images(images)
     if not given:
         raise DataError(_named(missing) or "images: there are none")
+    if file is not None:
+        _require_file(Path(file))
     console.doing("starting TensorFlow")
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import features as seeing
@@ -529,3 +534,11 @@ def _require_folder(path: Path) -> None:
     with writing_output(path):
         path.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path).close()
+
+
+def _require_file(path: Path) -> None:
+    """See that a file can be written there, before anything is computed for it."""
+    with writing_output(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        tempfile.TemporaryFile(dir=path.parent).close()

@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from keras_imagenet import files
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
+
+SECONDS_OF_SILENCE = 60
+"""After which a pipe or a log is told what is being done."""
 
 # What a terminal obeys instead of showing it: control characters (escape sequences begin with one), other line breaks, what
 # turns the direction of writing, and halves of characters, which file names that are not UTF-8 hold and no stream can encode.
@@ -66,10 +70,11 @@ def wrapped(line: str, width: int) -> str:
 
 @dataclass
 class _Bottom:
-    """What is redrawn below a terminal's lines: `live` while something is, `draw` what."""
+    """What is redrawn below a terminal's lines: `live` while something is, `draw` what; `said`: when the last line was."""
 
     live: Live | None = None
     draw: Callable[[], RenderableType] = str
+    said: float = field(default_factory=time.monotonic)
 
 
 class _Nowhere(io.TextIOBase):
@@ -136,7 +141,10 @@ class Console:
                 self._put_away()
 
     def doing(self, what: str | Callable[[], str]) -> None:
-        """Say what is being done from now on, where something is redrawn; a function is asked for it each time."""
+        """Say what is being done from now on, where something is redrawn; a function is asked for it each time.
+
+        Elsewhere it is a line where none has come for a minute.
+        """
         if self._bottom.live is not None:
             from rich.spinner import Spinner
 
@@ -148,6 +156,8 @@ class Console:
 
             self.draw(draw)
             self._bottom.live.refresh()
+        elif time.monotonic() - self._bottom.said >= SECONDS_OF_SILENCE:
+            self.say(what() if callable(what) else what)
 
     def draw(self, draw: Callable[[], RenderableType]) -> None:
         """Show what `draw` returns, asked anew each time, from another thread."""
@@ -155,6 +165,7 @@ class Console:
 
     def say(self, line: str) -> None:
         """One line, shown and logged."""
+        self._bottom.said = time.monotonic()
         shown = printable(line)
         if self.live:
             shown = wrapped(shown, shutil.get_terminal_size().columns - 1)  # some terminals break a full line

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_imagenet.data.images.logits import logits_of
 from keras_imagenet.data.pipeline import evaluation_stream
 from keras_imagenet.data.sources import Source
+from keras_imagenet.models import folding
 from keras_imagenet.preset import Preset
 
 MOST_CONFUSED = 2000
@@ -89,11 +90,12 @@ def evaluator(
         sums = _counter((2, 4))
         confusion = _counter((classes, classes)) if classes <= MOST_CONFUSED else None
 
-    source = weights_of or network
+    source, answer = weights_of or network, folding.inference(network)
 
     def forward(variables: list[tf.Tensor], images: tf.Tensor) -> tf.Tensor:
         learned = len(network.trainable_variables)
-        return network.stateless_call(variables[:learned], variables[learned:], images, training=False)[0]
+        with folding.holding(network, variables[:learned], variables[learned:]):
+            return answer(images)
 
     compute = tf.function(forward, jit_compile=True, autograph=False) if xla else forward
 

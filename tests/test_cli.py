@@ -184,6 +184,16 @@ def test_another_model_over_the_default_recipe_and_a_dry_run_leaves_nothing(comm
         ),
         (["fit", "--model.head", "probe"], 2, "head probe needs layers that have learned; give weights, such as"),
         (["predict", "no/run", "x.jpg"], 2, "no/run: no such run folder"),
+        (
+            ["predict", "efficientnet_lite0", __file__, "--output", "no/a.csv"],
+            2,
+            "--output no/a.csv: cannot be written",
+        ),
+        (
+            ["features", "efficientnet_lite0", __file__, "--output", "folder"],
+            2,
+            "--output folder: cannot be written: Is a",
+        ),
         (["export", "."], 2, ".: not a finished run: settings.yaml is missing"),
         (["runs", "no/folder"], 2, "no/folder: no such folder"),
         (["models", "resnet5"], 0, "resnet50"),

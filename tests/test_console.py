@@ -49,6 +49,17 @@ def test_lines_and_log_and_json_hold_a_name_in_one_line(name, tmp_path, capsys):
     assert printed.removesuffix("\n").isprintable()
 
 
+def test_a_pipe_is_told_what_is_being_done_after_a_minute_of_silence():
+    stream = io.StringIO()
+    console = Console(stream)
+    console.doing("reading: 1 of 9")
+    assert stream.getvalue() == ""
+    console._bottom.said -= 60
+    console.doing(lambda: "reading: 2 of 9")
+    console.doing("reading: 3 of 9")
+    assert stream.getvalue() == "reading: 2 of 9\n"
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

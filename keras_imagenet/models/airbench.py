@@ -55,9 +55,7 @@ def build(
     x = keras.layers.GlobalMaxPooling2D(name="head_max", dtype="float32")(x)
     x = keras.layers.Rescaling(LOGITS_SCALE, name="pool", dtype="float32")(x)
     if classes:
-        x = keras.layers.Dense(
-            classes, use_bias=False, kernel_initializer=_torch(), name="logits", dtype="float32"
-        )(x)
+        x = keras.layers.Dense(classes, use_bias=False, kernel_initializer=_torch(), name="logits", dtype="float32")(x)
     model = keras.Model(images, x, name=name)
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D) and layer.name != "stem_conv":
@@ -66,9 +64,7 @@ def build(
 
 
 def _convolution(x: KerasTensor, filters: int, *, name: str) -> KerasTensor:
-    return keras.layers.Conv2D(
-        filters, 3, padding="same", use_bias=False, kernel_initializer=_torch(), name=name
-    )(x)
+    return keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer=_torch(), name=name)(x)
 
 
 def _norm_act(x: KerasTensor, norm: dict[str, Any], stage: int, number: int) -> KerasTensor:

@@ -1,11 +1,16 @@
 """The first layer as a frozen change of basis in which the pixels of a patch are uncorrelated (arXiv:2404.00498, section 3.1)."""
 
-from collections.abc import Iterable
+from __future__ import annotations
 
-import keras
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_imagenet.errors import SettingsError
+
+if TYPE_CHECKING:
+    import keras
 
 EPSILON = 5e-4
 """Added to the variances (legacy/airbench94.py, `init_whitening_conv`)."""
@@ -18,7 +23,8 @@ def stem(network: keras.Model) -> keras.layers.Conv2D:
     """
     seeing = [layer for layer in network.layers if layer.weights and layer.input is network.input]
     first = seeing[0] if len(seeing) == 1 else None
-    if not isinstance(first, keras.layers.Conv2D) or first.kernel.shape[-1] != 2 * np.prod(first.kernel.shape[:-1]):
+    shape = getattr(first, "kernel", np.empty(0)).shape
+    if len(shape) != 4 or shape[-1] != 2 * np.prod(shape[:-1]):
         raise SettingsError(
             f"model.whiten: {network.name} does not begin with a convolution of two filters for each number of a patch, "
             "as airbench94 does; leave whiten out"

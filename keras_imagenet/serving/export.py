@@ -16,6 +16,7 @@ from keras_imagenet import files
 from keras_imagenet.data import images
 from keras_imagenet.data.images.logits import logits_of
 from keras_imagenet.errors import DataError, KerasImagenetError, SettingsError, writing_output
+from keras_imagenet.models import folding
 from keras_imagenet.preset import Preset
 
 MAX_PIXELS = images.MAXIMUM_PIXELS
@@ -37,9 +38,8 @@ class ServedClassifier(tf.Module):
     ) -> None:
         super().__init__()
         self._max_pixels = max_pixels
-        self._network = network
         self._preset = preset
-        self._weights = [variable.value for variable in network.variables]
+        self._network, self._weights = folding.baked(network)
         self.class_names = tf.constant(list(classes))
         self.image_bytes = tf.function(
             self._image_bytes,
@@ -66,7 +66,7 @@ class ServedClassifier(tf.Module):
         rows = tf.shape(pixels)[0]
         # TensorFlow's fused convolutions fail on no images, where a server asks so.
         pixels = tf.pad(pixels, [[0, tf.cast(rows == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
-        logits = logits_of(partial(self._network, training=False), pixels, self._preset)[:rows]
+        logits = logits_of(self._network, pixels, self._preset)[:rows]
         k = min(5, logits.shape[-1])
         probabilities, labels = tf.math.top_k(tf.nn.softmax(logits), k)
         return {"classes": tf.gather(self.class_names, labels), "probabilities": probabilities, "labels": labels}

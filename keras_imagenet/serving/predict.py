@@ -16,6 +16,7 @@ from keras_imagenet import files
 from keras_imagenet.data import images
 from keras_imagenet.data.images.logits import logits_of
 from keras_imagenet.errors import writing_output
+from keras_imagenet.models import folding
 from keras_imagenet.preset import Preset
 from keras_imagenet.serving.files import Fault
 from keras_imagenet.serving.given import Given
@@ -80,7 +81,7 @@ def outputs(network: keras.Model, preset: Preset, encoded: Sequence[bytes]) -> t
     Raises tf.errors.InvalidArgumentError for one that cannot be decoded.
     """
     crops = images.evaluation_crops([tf.constant(content) for content in encoded], preset)
-    return logits_of(partial(network, training=False), crops, preset)
+    return logits_of(folding.inference(network), crops, preset)
 
 
 def lines(answer: dict[str, Any]) -> list[str]:

@@ -93,6 +93,12 @@ class BestAverage(Group):
 
 
 AverageSettings = Annotated[
-    ConstantAverage | TensorFlowAverage | TimmAverage | TorchvisionAverage | SWAAverage | LookaheadAverage | BestAverage,
+    ConstantAverage
+    | TensorFlowAverage
+    | TimmAverage
+    | TorchvisionAverage
+    | SWAAverage
+    | LookaheadAverage
+    | BestAverage,
     Field(discriminator="name"),
 ]

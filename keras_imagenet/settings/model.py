@@ -84,5 +84,7 @@ class ModelSettings(Group):
     @property
     def options(self) -> dict[str, Any]:
         """The options that were given, as `models.registry.build` takes them."""
-        given = self.model_dump(exclude={"name", "weights", "head", "whiten", "freeze", "batch_norm"}, exclude_none=True)
+        given = self.model_dump(
+            exclude={"name", "weights", "head", "whiten", "freeze", "batch_norm"}, exclude_none=True
+        )
         return {**given, "batch_norm": self.batch_norm.options} if self.batch_norm.options else given

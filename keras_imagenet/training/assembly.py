@@ -15,7 +15,7 @@ from keras_imagenet.data.stream import Stream
 from keras_imagenet.data.stretches import Stretch
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.models import assembly as networks
-from keras_imagenet.models import freezing
+from keras_imagenet.models import folding, freezing
 from keras_imagenet.models.weights import Origin
 from keras_imagenet.models.weights.fitting import Fitted
 from keras_imagenet.preset import Preset
@@ -239,7 +239,7 @@ def _forward(network: keras.Model, settings: Settings) -> steps.Forward:
         return teachers.two_headed(network)
     if settings.train.gradient_checkpointing:
         return recomputation.checkpointed(network)
-    return partial(network.stateless_call, training=True)
+    return folding.training(network)
 
 
 def _average(settings: Settings, course: Course) -> averages.Average | None:

@@ -20,6 +20,7 @@ from keras_imagenet.data.sources import Source
 from keras_imagenet.data.sources.source import subset
 from keras_imagenet.errors import SettingsError
 from keras_imagenet.evaluation import count_correct
+from keras_imagenet.models import folding
 from keras_imagenet.models.head import before_head, dense_head
 from keras_imagenet.preset import Preset
 
@@ -149,10 +150,8 @@ def _features(
     network: keras.Model, preset: Preset, stream: Iterable[Any], mirrored: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """What goes into the last layer, float32 [n, features], and labels [n], of all that can be read."""
-    inner = before_head(network)
-    seen = tf.function(
-        lambda images: inner(normalise(images, preset), training=False), reduce_retracing=True, autograph=False
-    )
+    inner = folding.inference(before_head(network))
+    seen = tf.function(lambda images: inner(normalise(images, preset)), reduce_retracing=True, autograph=False)
     features, labels = [], []
     for batch in stream:
         there = batch["weights"].numpy() > 0

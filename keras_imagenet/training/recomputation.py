@@ -7,7 +7,6 @@ saw: the same dropout masks, and no statistic or seed advances twice.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -156,10 +155,5 @@ def _run(segment: Segment, inputs: Sequence[tf.Tensor], values: dict[int, tf.Ten
 def _computed(segment: Segment, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """The segment's outputs, in training."""
     tensors = {id(symbolic): value for symbolic, value in zip(segment.inputs, inputs, strict=True)}
-    for node in segment.nodes:
-        arguments, options = node.arguments.fill_in(tensors)
-        if "training" in inspect.signature(node.operation.call).parameters:
-            options = {**options, "training": True}
-        outputs = node.operation(*arguments, **options)
-        tensors |= {id(symbolic): value for symbolic, value in zip(node.outputs, tf.nest.flatten(outputs), strict=True)}
+    graph.run(segment.nodes, tensors, training=True)
     return [tensors[id(symbolic)] for symbolic in segment.outputs]

@@ -22,7 +22,7 @@ from keras_imagenet.data.images.logits import logits_of
 from keras_imagenet.data.sources import Source
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.models import assembly as networks
-from keras_imagenet.models import saved
+from keras_imagenet.models import folding, saved
 from keras_imagenet.models.weights.published import PUBLISHED
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
@@ -165,11 +165,12 @@ def _published(settings: TeacherSettings, source: Source) -> tuple[str, Preset, 
 
 def answering(network: keras.Model, preset: Preset) -> tuple[Answer, Sequence[keras.Variable]]:
     """What answers as the network does in evaluation, and the variables whose values it takes."""
-    learned = len(network.trainable_variables)
+    learned, inference = len(network.trainable_variables), folding.inference(network)
 
     def answer(values: Sequence[tf.Tensor], pixels: tf.Tensor) -> tf.Tensor:
         def forward(images: tf.Tensor) -> tf.Tensor:
-            return network.stateless_call(values[:learned], values[learned:], images, training=False)[0]
+            with folding.holding(network, values[:learned], values[learned:]):
+                return inference(images)
 
         return logits_of(forward, pixels, preset)
 

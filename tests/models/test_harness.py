@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_imagenet.models import efficientnet_v2, inception_v3, mnasnet, mobilenet_v3, mobilenet_v4, registry, regnet
+from keras_imagenet.models import (
+    efficientnet_v2,
+    folding,
+    inception_v3,
+    mnasnet,
+    mobilenet_v3,
+    mobilenet_v4,
+    registry,
+    regnet,
+)
 
 CLASSES = 5
 
@@ -185,6 +194,13 @@ def test_an_exported_network_answers_alike(family, tmp_path):
     tf.saved_model.save(module, tmp_path / "saved_model")
     exported = tf.saved_model.load(tmp_path / "saved_model")
     np.testing.assert_allclose(exported.serve(tf.constant(x)), network(x, training=False), atol=1e-5)
+
+
+@every_family
+def test_folded_norms_answer_as_the_network_does(family):
+    network = plain(family)
+    x = tf.constant(images(network))
+    np.testing.assert_allclose(folding.inference(network)(x), network(x, training=False), rtol=1e-4, atol=1e-5)
 
 
 @every_family

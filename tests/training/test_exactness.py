@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -110,6 +111,38 @@ def test_a_killed_run_that_draws_in_every_way_goes_on_to_the_same_bits(command, 
     assert_same_bits(whole, killed)
 
 
+@pytest.fixture(scope="module")
+def all_drawn(command, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
+    """Flags of a run with dropout, stochastic depth, augmentation, mixing and an average, and such a run that nothing disturbed."""
+    words = ["--model.name", "mobilenet_v3_small", "--model.stochastic_depth", "0.2", "--model.dropout", "0.3"]
+    words += ["--data.size", "32", "--augment.pad_crop", "2", "--augment.rand_augment", "{count: 1, magnitude: 5}"]
+    words += ["--augment.mixing.mixup", "0.2", "--augment.mixing.cutmix", "1", "--average.name", "tensorflow"]
+    words += ["--train.steps", "70", "--train.checkpoint_steps", "3", "--train.keep", "average"]
+    run = tmp_path_factory.mktemp("all_drawn") / "whole"
+    done = command("fit", *words, "--runtime.run_folder", run)
+    assert done.returncode == 0, done.stderr
+    return words, run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(16))
+def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(
+    command, all_drawn: tuple[list[str], Path], tmp_path: Path, seed: int
+) -> None:
+    """Within steps, while a checkpoint is written, at an epoch's end; now and then a second time."""
+    flags, whole = all_drawn
+    words, chance = ["fit", *flags, "--runtime.run_folder", str(tmp_path / "killed")], random.Random(seed)
+    for _ in range(chance.choice([1, 1, 2])):
+        status, complaint = interrupt(
+            [sys.executable, "-m", "keras_imagenet", *words], tmp_path / "killed", signal.SIGKILL, 5 * chance.random()
+        )
+        assert status == -9, complaint
+    resumed = command(*words)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on from step" in resumed.stdout
+    assert_same_bits(whole, tmp_path / "killed")
+
+
 @pytest.mark.slow
 def test_two_replicas_with_batch_norm_go_on_to_the_same_bits_after_a_kill(command, tmp_path: Path) -> None:
     """Plain batch norm: each replica normalises by its own rows, and both keep the statistics that both found."""
@@ -130,11 +163,13 @@ def test_two_replicas_with_batch_norm_go_on_to_the_same_bits_after_a_kill(comman
     assert found == {name: wanted[name] for name in found}
 
 
-def interrupt(words: list[str], run: Path, number: signal.Signals) -> tuple[int, str]:
-    """Send a run a signal after its first checkpoint: its exit status, and what it said on standard error."""
+def interrupt(words: list[str], run: Path, number: signal.Signals, later: float = 0.0) -> tuple[int, str]:
+    """Send a run a signal so many seconds after its next checkpoint: its exit status, and what it said on standard error."""
+    known = {*run.glob("checkpoints/step-*.npz")}
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not list(run.glob("checkpoints/step-*.npz")) and process.poll() is None:
+    while known >= {*run.glob("checkpoints/step-*.npz")} and process.poll() is None:
         time.sleep(0.005)
+    time.sleep(later)
     os.kill(process.pid, number)
     _, complaint = process.communicate(timeout=120)
     return process.returncode, complaint

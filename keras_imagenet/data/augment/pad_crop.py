@@ -9,7 +9,9 @@ def pad_crop(images: tf.Tensor, seeds: tf.Tensor, padding: int, border: str = "z
     border: black pixels (zeros), or the image's own, mirrored at its edge (reflect).
     """
     edges = (padding, padding)
-    padded = tf.unstack(tf.pad(images, ((0, 0), edges, edges, (0, 0)), "REFLECT" if border == "reflect" else "CONSTANT"))
+    padded = tf.unstack(
+        tf.pad(images, ((0, 0), edges, edges, (0, 0)), "REFLECT" if border == "reflect" else "CONSTANT")
+    )
     crops = []
     for image, seed in zip(padded, tf.unstack(seeds), strict=True):
         corner = tf.raw_ops.StatelessRandomUniformInt(shape=(2,), seed=seed, minval=0, maxval=2 * padding + 1)
