@@ -46,9 +46,9 @@ def fit(
 
     what: photos (a folder with a subfolder a class, a CSV file, an .npz file, a folder of shards), or whole settings, which
     `load` makes; without either, the recipe's own data. recipe: a recipe's name or path, photos/transfer for photos and
-    digits/simple_cnn without any, which names the folder too; of whole settings it is the name alone. overrides: settings
-    over the recipe's, such as {"train.epochs": 5}. callbacks: Keras' own or yours, besides TensorBoard and the progress
-    display. console: where lines for people go; nowhere if not given.
+    digits/simple_cnn without any, which names the folder too; of whole settings it is the name alone, else the network's.
+    overrides: settings over the recipe's, such as {"train.epochs": 5}. callbacks: Keras' own or yours, besides TensorBoard
+    and the progress display. console: where lines for people go; nowhere if not given.
     Raises SettingsError, DataError, TrainingStopped or Interrupted.
     """
     settings, recipe, lines = _asked(what, overrides, recipe)
@@ -491,7 +491,7 @@ def _asked(
     if isinstance(what, Settings):
         if recipes.pairs(overrides):
             raise SettingsError("fit: overrides belong to photos or a recipe; give whole settings theirs by load(...)")
-        return what, recipe or recipes.DEFAULT_RECIPE, []
+        return what, recipe or what.model.name, []
     acting = recipe or (recipes.DEFAULT_RECIPE if what is None else recipes.PHOTOS_RECIPE)
     settings = settings_for(what, acting, overrides)
     nothing_named = what is None and recipe is None
