@@ -1,10 +1,11 @@
 """The entry functions: what the commands do, and the Python API. TensorFlow starts inside them, as the settings say."""
 
 import errno
+import json
 import os
 import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -51,36 +52,11 @@ def fit(
     and the progress display. console: where lines for people go; nowhere if not given.
     Raises SettingsError, DataError, TrainingStopped or Interrupted.
     """
-    settings, recipe, lines = _asked(what, overrides, recipe)
     console = console or Console.silent()
-    assembly.require_known(settings.model.name)
-    console.doing("looking at the data")
-    settings, splits = _with_data(settings)
-    sources.require_validation(settings, splits)
-    for line in lines:
-        console.say(line)
+    settings, recipe, splits = _to_train(what, overrides, recipe, console)
     team = cluster.find(settings.runtime)
-    writes = team is None or team.index == 0
-    with (
-        run_folder.created(settings, recipe, writes=writes) as folder,
-        said_how_to_go_on(folder, team),
-        guards.raising(),
-    ):
-        console = replace(console, log_file=folder.log_file if writes else None)
-        if team is not None:
-            console.say(
-                f"worker {team.index} of {len(team.addresses)} waits for the others: {', '.join(team.addresses)}"
-            )
-        console.doing("starting TensorFlow")
-        strategy = runtime.start(settings.runtime, console.log_file, debug=debug, cluster=team)
-        from keras_imagenet.training import callbacks as keras_callbacks
-        from keras_imagenet.training import fit as training
-        from keras_imagenet.training import workers
-
-        keras_callbacks.require_honourable(callbacks)
-        with workers.missed(team):
-            metrics = training.fit(settings, splits, strategy, folder, console, callbacks)
-    if writes:
+    folder, metrics = _train(settings, recipe, splits, console, callbacks, debug=debug)
+    if team is None or team.index == 0:
         content = {"state": "not finished"} if metrics is None else metrics
         lines = [] if metrics is None else _closing_lines(folder, metrics)
         console.result(content | {"run_folder": str(folder.path)}, lines)
@@ -111,14 +87,8 @@ def dry_run(
     debug: bool = False,
 ) -> dict[str, Any]:
     """Say what `fit` would do, send one batch through, and leave nothing behind."""
-    settings, _, lines = _asked(what, overrides, recipe)
     console = console or Console.silent()
-    assembly.require_known(settings.model.name)
-    console.doing("looking at the data")
-    settings, splits = _with_data(settings)
-    sources.require_validation(settings, splits)
-    for line in lines:
-        console.say(line)
+    settings, _, splits = _to_train(what, overrides, recipe, console)
     console.doing("starting TensorFlow")
     strategy = runtime.start(settings.runtime, None, debug=debug)
     from keras_imagenet.data.summary import odd_lines
@@ -136,6 +106,53 @@ def dry_run(
         "announcement": said,
     }
     console.result(content, lines)
+    return content
+
+
+def find_rate(
+    what: Settings | str | os.PathLike[str] | None = None,
+    overrides: Overrides = (),
+    *,
+    recipe: str | None = None,
+    output: str | os.PathLike[str] | None = None,
+    console: Console | None = None,
+    debug: bool = False,
+) -> dict[str, Any]:
+    """Try what `fit` would train, for some hundred steps at rising learning rates, and suggest one; nothing else remains.
+
+    what, overrides, recipe: as for fit. output: a PNG picture of the losses by rate. Returns suggestion, a value for
+    optimizer.learning_rate in the recipe's units (None where the loss fell at no rate), and the lists rate and loss, of
+    each step. Raises SettingsError, DataError, TrainingStopped or Interrupted.
+    """
+    console = console or Console.silent()
+    picture = None if output is None else Path(output)
+    if picture is not None:
+        if picture.suffix.lower() != ".png":
+            raise SettingsError(f"--output {picture}: is drawn as PNG; give a name that ends in .png")
+        _require_folder(picture.parent)
+    settings, acting, splits = _to_train(what, overrides, recipe, console)
+    if settings.train.epochs == 0:
+        raise SettingsError("find_rate: no rate acts in a run of no epochs, whose head is solved; give train.epochs 1")
+    team = cluster.find(settings.runtime)
+    with guards.raising():
+        console.doing("starting TensorFlow")
+        strategy = runtime.start(settings.runtime, None, debug=debug, cluster=team)
+        from keras_imagenet import report
+        from keras_imagenet.training import range_test, workers
+
+        with workers.missed(team):
+            rates, losses = range_test.measure(settings, splits, strategy, console)
+        found = range_test.suggestion(rates, losses)
+        lines = range_test.lines(settings, found, rates)
+        if found is not None and not isinstance(what, Settings):
+            lines += ["to train with it:", f"  {_command(what, overrides, acting, found.settings(settings))}"]
+        if picture is not None and workers.index(strategy) == 0:
+            with writing_output(picture):
+                report.write_rates(picture, rates, losses, range_test.smoothed(losses), found and found.rate)
+            lines.append(f"picture: {picture}")
+        content = {"suggestion": found and found.rate, "rate": rates, "loss": losses}
+        if workers.index(strategy) == 0:
+            console.result(content, lines)
     return content
 
 
@@ -496,6 +513,65 @@ def _asked(
     settings = settings_for(what, acting, overrides)
     nothing_named = what is None and recipe is None
     return settings, acting, recipes.made_for_digits(settings, overrides) if nothing_named else []
+
+
+def _to_train(
+    what: Settings | str | os.PathLike[str] | None, overrides: Overrides, recipe: str | None, console: Console
+) -> tuple[Settings, str, sources.Splits]:
+    """What `fit` is to train by, checked, the recipe's name, and the data."""
+    settings, recipe, lines = _asked(what, overrides, recipe)
+    assembly.require_known(settings.model.name)
+    console.doing("looking at the data")
+    settings, splits = _with_data(settings)
+    sources.require_validation(settings, splits)
+    for line in lines:
+        console.say(line)
+    return settings, recipe, splits
+
+
+def _train(
+    settings: Settings,
+    recipe: str,
+    splits: sources.Splits,
+    console: Console,
+    callbacks: Sequence["keras.callbacks.Callback"],
+    *,
+    debug: bool,
+) -> tuple[RunFolder, dict[str, Any] | None]:
+    """Train in the settings' run folder, or a new one named after the recipe; its metrics, or None at the time limit."""
+    team = cluster.find(settings.runtime)
+    writes = team is None or team.index == 0
+    with (
+        run_folder.created(settings, recipe, writes=writes) as folder,
+        said_how_to_go_on(folder, team),
+        guards.raising(),
+    ):
+        console = replace(console, log_file=folder.log_file if writes else None)
+        if team is not None:
+            console.say(
+                f"worker {team.index} of {len(team.addresses)} waits for the others: {', '.join(team.addresses)}"
+            )
+        console.doing("starting TensorFlow")
+        strategy = runtime.start(settings.runtime, console.log_file, debug=debug, cluster=team)
+        from keras_imagenet.training import callbacks as keras_callbacks
+        from keras_imagenet.training import fit as training
+        from keras_imagenet.training import workers
+
+        keras_callbacks.require_honourable(callbacks)
+        with workers.missed(team):
+            metrics = training.fit(settings, splits, strategy, folder, console, callbacks)
+    return folder, metrics
+
+
+def _command(
+    photos: str | os.PathLike[str] | None, overrides: Overrides, recipe: str, more: Mapping[str, float]
+) -> str:
+    """The command that trains so, with more settings over those that were given."""
+    given = {key: value for key, value in recipes.pairs(overrides) if key not in more} | more
+    words = ["keras-imagenet", "fit", *([] if photos is None else [str(photos)]), "--config", recipe]
+    for key, value in given.items():
+        words += [f"--{key}", value if isinstance(value, str) else json.dumps(value, default=str)]
+    return shlex.join(words)
 
 
 def _with_data(settings: Settings) -> tuple[Settings, sources.Splits]:

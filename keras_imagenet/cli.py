@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from keras_imagenet import __version__
 from keras_imagenet.arguments import (
@@ -69,7 +70,13 @@ def fit(parsed: argparse.Namespace, overrides: Overrides) -> None:
     from keras_imagenet import api
 
     require_no_recipe(parsed.photos)
+    if parsed.find_rate and parsed.dry_run:
+        raise SettingsError("command line: --find_rate, --dry_run: give one of them")
+    if parsed.output is not None and not parsed.find_rate:
+        raise SettingsError("command line: --output: is the picture of --find_rate; did you mean --runtime.run_folder?")
     act = api.dry_run if parsed.dry_run else api.fit
+    if parsed.find_rate:
+        act = partial(api.find_rate, output=parsed.output)
     act(parsed.photos, overrides, recipe=parsed.config, console=parsed.console, debug=parsed.debug)
 
 
@@ -283,20 +290,15 @@ def _training_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     child = command(
         "fit", fit, "train a network on your photos, or, without arguments, on handwritten digits", takes_settings=True
     )
-    child.add_argument(
-        "photos",
-        type=os.path.expanduser,
-        nargs="?",
-        metavar="PHOTOS",
-        help="a folder with a subfolder a class, a CSV file, an .npz file, or a folder of shards",
-    )
-    child.add_argument(
-        "--config",
-        metavar="RECIPE",
-        help="a recipe by path or by name (default: photos/transfer for PHOTOS, digits/simple_cnn without)",
-    )
+    _what_to_train(child)
     child.add_argument(
         "--dry_run", action="store_true", help="show what would be done, try one batch, and leave nothing behind"
+    )
+    child.add_argument(
+        "--find_rate", action="store_true", help="try rising learning rates, suggest one, and leave nothing else behind"
+    )
+    child.add_argument(
+        "--output", type=os.path.expanduser, metavar="FILE.png", help="draw the losses of --find_rate there, by rate"
     )
 
     child = command(
@@ -322,6 +324,21 @@ def _training_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         type=os.path.expanduser,
         metavar="FOLDER",
         help="write predictions.csv, classes.csv, confusion.png and mistakes.png there",
+    )
+
+
+def _what_to_train(child: argparse.ArgumentParser) -> None:
+    child.add_argument(
+        "photos",
+        type=os.path.expanduser,
+        nargs="?",
+        metavar="PHOTOS",
+        help="a folder with a subfolder a class, a CSV file, an .npz file, or a folder of shards",
+    )
+    child.add_argument(
+        "--config",
+        metavar="RECIPE",
+        help="a recipe by path or by name (default: photos/transfer for PHOTOS, digits/simple_cnn without)",
     )
 
 

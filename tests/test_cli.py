@@ -138,7 +138,7 @@ def test_another_model_over_the_default_recipe_and_a_dry_run_leaves_nothing(comm
         (["fit", "--optimizer=adam"], 2, "--optimizer=adam: unknown argument; did you mean --optimizer.name?"),
         (["fit", "--batch-size", "8"], 2, "--batch-size: unknown argument; did you mean --train.batch_size?"),
         (["fit", "--lr", "1"], 2, "--lr: unknown argument; did you mean --optimizer.learning_rate?"),
-        (["fit", "--output", "x"], 2, "--output: unknown argument; did you mean --runtime.run_folder?"),
+        (["fit", "--output", "x"], 2, "--output: is the picture of --find_rate; did you mean --runtime.run_folder?"),
         (["fit", "--resume", "x"], 2, "a run goes on by: keras-imagenet fit --config RUN --runtime.run_folder RUN"),
         (
             ["fit", "my run"],

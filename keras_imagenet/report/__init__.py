@@ -16,7 +16,7 @@ from keras_imagenet.preset import Preset
 from keras_imagenet.report import pictures, tables
 from keras_imagenet.report.tables import lines
 
-__all__ = ["confusion", "lines", "write", "write_curves"]
+__all__ = ["confusion", "lines", "write", "write_curves", "write_rates"]
 
 MISTAKES = 32
 """Images on the sheet of mistakes."""
@@ -47,6 +47,13 @@ def write(folder: Path, source: Source, preset: Preset, answers: Answers, unread
 def write_curves(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """curves.png: loss, top-1 and learning rate by epoch, of rows of history.csv."""
     files.write(folder / "curves.png", pictures.curves(rows))
+
+
+def write_rates(
+    file: Path, rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], suggested: float | None
+) -> None:
+    """The losses of a range test by learning rate, as PNG, with the rate that is suggested."""
+    files.write(file, pictures.rates(rates, losses, smoothed, suggested))
 
 
 def confusion(classes: ClassList, matrix: np.ndarray) -> bytes:

@@ -79,6 +79,22 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
         return _png(figure)
 
 
+def rates(rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], suggested: float | None) -> bytes:
+    """The loss of each step by its learning rate, the smoothed loss, and the rate that is suggested."""
+    with _drawing():
+        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(rates, losses, color="tab:blue", alpha=0.3, label="of each step")
+        axes.plot(rates, smoothed, color="tab:blue", label="smoothed")
+        if suggested is not None:
+            axes.axvline(suggested, color="tab:orange", label=f"suggested: {suggested:g}")
+        top = np.quantile(losses, 0.9) if losses else 1.0  # what diverges leaves the picture
+        axes.set(xscale="log", ylim=(0, 1.5 * top), title="loss", xlabel="learning rate")
+        axes.grid(alpha=0.3)
+        axes.legend()
+        return _png(figure)
+
+
 def _matrix(names: Sequence[str], identifiers: Sequence[str], matrix: np.ndarray) -> bytes:
     """Each cell as dark as its share of the row's label, with its number where there is one."""
     shown, families = legible(names, identifiers)
