@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 os.environ.update(KERAS_BACKEND="tensorflow", KERAS_NNX_ENABLED="0", TF_USE_LEGACY_KERAS="0")
 
 if TYPE_CHECKING:
-    from keras_imagenet.api import evaluate, export, features, find_rate, fit, predict
+    from keras_imagenet.api import evaluate, export, features, find_rate, fit, predict, tune
     from keras_imagenet.recipes import load
 
 __version__ = "0.1.0"
-__all__ = ["evaluate", "export", "features", "find_rate", "fit", "load", "predict"]
+__all__ = ["evaluate", "export", "features", "find_rate", "fit", "load", "predict", "tune"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,8 +4,10 @@ import errno
 import json
 import os
 import shlex
+import signal
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,7 @@ from keras_imagenet import cluster, recipes, run_folder, runtime
 from keras_imagenet.console import Console
 from keras_imagenet.data import sources
 from keras_imagenet.data.sources.places import source_at
-from keras_imagenet.errors import DataError, SettingsError, writing_output
+from keras_imagenet.errors import DataError, Interrupted, SettingsError, TrainingStopped, writing_output
 from keras_imagenet.models import assembly, freezing, registry
 from keras_imagenet.preset import Preset
 from keras_imagenet.recipes import Overrides
@@ -26,6 +28,7 @@ from keras_imagenet.settings.prepare import PrepareSettings
 from keras_imagenet.settings.resolution import resolve
 from keras_imagenet.settings.sizing import sized
 from keras_imagenet.training import guards
+from keras_imagenet.tuning import search, space
 from keras_imagenet.ways_out import said_how_to_go_on
 
 if TYPE_CHECKING:
@@ -153,6 +156,54 @@ def find_rate(
         content = {"suggestion": found and found.rate, "rate": rates, "loss": losses}
         if workers.index(strategy) == 0:
             console.result(content, lines)
+    return content
+
+
+def tune(
+    what: Settings | str | os.PathLike[str] | None = None,
+    overrides: Overrides = (),
+    *,
+    over: space.Over,
+    output: str | os.PathLike[str],
+    recipe: str | None = None,
+    trials: int = 20,
+    prune: bool = False,
+    console: Console | None = None,
+    debug: bool = False,
+) -> dict[str, Any]:
+    """Search settings: train trial after trial, each in a run folder of its own in `output`, for the best validation top-1.
+
+    what, overrides, recipe: as for fit. over: what varies, such as {"optimizer.learning_rate": "log:0.001:1",
+    "augment.flip": ["none", "horizontal"]}. trials: how many there are to be in all; the same call goes on where it was.
+    prune: whether a trial ends after an epoch whose top-1 lies below the median of the others'. Returns best (a trial's
+    row), recipe (a file of its settings) and trials (a row each). Raises SettingsError, DataError, TrainingStopped where no
+    trial came to its end, or Interrupted.
+    """
+    console = console or Console.silent()
+    search.require_optuna()
+    if trials < 1:
+        raise SettingsError(f"--trials {trials}: must be at least 1")
+    settings, acting, splits = _to_train(what, overrides, recipe, console)
+    _require_searchable(settings, splits)
+    varied = space.read(over, settings)
+    for candidate in space.candidates(varied, settings):
+        assembly.require_known(candidate.model.name)
+    folder = Path(output)
+    _require_folder(folder)
+    study = search.opened(folder, settings, varied, splits.fingerprint, prune=prune)
+
+    def train(own: Settings, callbacks: Sequence["keras.callbacks.Callback"]) -> RunFolder:
+        return _train(own, acting, splits, console, callbacks, debug=debug)[0]
+
+    with _the_same_command_goes_on():
+        console.doing("starting TensorFlow")
+        runtime.start(settings.runtime, None, debug=debug)
+        found = search.run(study, folder, settings, varied, trials, train, console.say, prune=prune)
+    best = search.best_of(found)
+    if best is None:
+        raise TrainingStopped(f"no trial came to its end; {folder / search.TABLE} says why")
+    content = {"best": best, "recipe": str(folder / search.BEST), "trials": found}
+    console.result(content, search.lines(folder, found, best))
     return content
 
 
@@ -527,6 +578,34 @@ def _to_train(
     for line in lines:
         console.say(line)
     return settings, recipe, splits
+
+
+def _require_searchable(settings: Settings, splits: sources.Splits) -> None:
+    """Raises SettingsError where trials could not be compared, or not be made one after the other."""
+    if splits.validation is None:
+        raise SettingsError(
+            "tune: goes by validation, and the data has no validation split; hold examples out with "
+            "data.source.validation_fraction"
+        )
+    if not settings.train.epochs and settings.train.steps is None:
+        raise SettingsError("tune: in a run of no epochs there is nothing to search; give train.epochs 1 or more")
+    if settings.train.time_limit is not None:
+        raise SettingsError("tune: train.time_limit would leave trials unfinished; leave it out")
+    if settings.runtime.run_folder is not None:
+        raise SettingsError("tune: each trial has a run folder of its own in --output; leave runtime.run_folder out")
+    if (team := cluster.find(settings.runtime)) is not None:
+        raise SettingsError(f"tune: trials are made by one process, and {team.source} names {len(team.addresses)}")
+
+
+@contextmanager
+def _the_same_command_goes_on() -> Iterator[None]:
+    """A signal ends a search in words of its own: what goes on is not the run alone that was under way."""
+    try:
+        with guards.raising():
+            yield
+    except (Interrupted, KeyboardInterrupt) as error:
+        number = error.exit_code - 128 if isinstance(error, Interrupted) else signal.SIGINT
+        raise Interrupted("interrupted; the same command goes on with the search", number) from error
 
 
 def _train(

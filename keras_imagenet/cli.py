@@ -80,6 +80,25 @@ def fit(parsed: argparse.Namespace, overrides: Overrides) -> None:
     act(parsed.photos, overrides, recipe=parsed.config, console=parsed.console, debug=parsed.debug)
 
 
+def tune(parsed: argparse.Namespace, overrides: Overrides) -> None:
+    """Search settings."""
+    from keras_imagenet import api
+    from keras_imagenet.tuning.space import asked
+
+    require_no_recipe(parsed.photos)
+    api.tune(
+        parsed.photos,
+        overrides,
+        over=asked(parsed.over),
+        output=parsed.output,
+        recipe=parsed.config,
+        trials=parsed.trials,
+        prune=parsed.prune,
+        console=parsed.console,
+        debug=parsed.debug,
+    )
+
+
 def evaluate(parsed: argparse.Namespace, overrides: Overrides) -> None:
     """Measure a run, or a network with published weights, on labelled images."""
     from keras_imagenet import api
@@ -299,6 +318,32 @@ def _training_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     child.add_argument(
         "--output", type=os.path.expanduser, metavar="FILE.png", help="draw the losses of --find_rate there, by rate"
+    )
+
+    child = command(
+        "tune",
+        tune,
+        "search settings for the best validation top-1; needs Optuna, the extra [tune]",
+        takes_settings=True,
+    )
+    _what_to_train(child)
+    child.add_argument(
+        "--over",
+        action="append",
+        default=[],
+        metavar="NAME=RANGE",
+        help="a setting to vary: LOW:HIGH, log:LOW:HIGH, or values A,B,...; once for each setting",
+    )
+    child.add_argument("--trials", type=int, default=20, metavar="N", help="trials in all (default: 20)")
+    child.add_argument(
+        "--prune", action="store_true", help="end trials that are below the median of the others after an epoch"
+    )
+    child.add_argument(
+        "--output",
+        type=os.path.expanduser,
+        required=True,
+        metavar="FOLDER",
+        help="where the trials' run folders, tune.csv and best.yaml go; the same command goes on there",
     )
 
     child = command(

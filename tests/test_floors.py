@@ -29,6 +29,7 @@ LIGHT = dict.fromkeys(GROUND, GROUND) | {
     "run_folder": (*GROUND, "settings", "recipes"),
     "ways_out": (*GROUND, "settings", "recipes", "cluster", "run_folder"),
     "run_table": (*GROUND, "settings", "recipes", "run_folder"),
+    "tuning.space": (*GROUND, "settings", "recipes"),
     "recipe_table": (
         *GROUND,
         "settings",
@@ -51,7 +52,8 @@ ROOMS = {
     "report": (*THIRD, "evaluation"),
     "serving": (*THIRD, "evaluation", "report"),
     "training": (*THIRD, "evaluation", "report"),
-    "api": (*THIRD, "run_table", "ways_out", "evaluation", "report", "serving", "training"),
+    "tuning": THIRD,
+    "api": (*THIRD, "run_table", "ways_out", "evaluation", "report", "serving", "training", "tuning"),
     "cli": (
         *THIRD,
         "",
@@ -59,6 +61,7 @@ ROOMS = {
         "completion",
         "run_table",
         "recipe_table",
+        "tuning",
         "api",
     ),  # "": the version, which the package itself holds
 }
