@@ -591,10 +591,11 @@ def _require_searchable(settings: Settings, splits: sources.Splits) -> None:
         raise SettingsError("tune: in a run of no epochs there is nothing to search; give train.epochs 1 or more")
     if settings.train.time_limit is not None:
         raise SettingsError("tune: train.time_limit would leave trials unfinished; leave it out")
+    placed = settings.runtime.model_copy(update={"run_folder": Path("anywhere")})  # which workers need
+    if (team := cluster.find(placed)) is not None:
+        raise SettingsError(f"tune: trials are made by one process, and {team.source} names {len(team.addresses)}")
     if settings.runtime.run_folder is not None:
         raise SettingsError("tune: each trial has a run folder of its own in --output; leave runtime.run_folder out")
-    if (team := cluster.find(settings.runtime)) is not None:
-        raise SettingsError(f"tune: trials are made by one process, and {team.source} names {len(team.addresses)}")
 
 
 @contextmanager
