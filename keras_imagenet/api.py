@@ -132,7 +132,7 @@ def find_rate(
     if picture is not None:
         if picture.suffix.lower() != ".png":
             raise SettingsError(f"--output {picture}: is drawn as PNG; give a name that ends in .png")
-        _require_folder(picture.parent)
+        _require_file(picture)
     settings, acting, splits = _to_train(what, overrides, recipe, console)
     if settings.train.epochs == 0:
         raise SettingsError("find_rate: no rate acts in a run of no epochs, whose head is solved; give train.epochs 1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +15,6 @@ from keras_imagenet.data import sources
 from keras_imagenet.settings import Settings
 from keras_imagenet.training import schedules, workers
 from keras_imagenet.training.assembly import assemble, open_data
-from keras_imagenet.training.monitors import SECONDS_BETWEEN_LINES
 from keras_imagenet.training.step import within_memory
 
 LOWEST, HIGHEST = 1e-7, 10.0
@@ -68,9 +66,9 @@ def measure(
     run = replace(run, stretches=run.stretches[:1], validation=None)
     batches, _ = open_data(run, console)
     scale = schedules.scaled(1.0, run.course.batches.size, settings.schedule.reference_batch)
-    rates, losses, said = [], [], time.monotonic()
+    rates, losses = [], []
     for step, rate in enumerate(np.geomspace(LOWEST, HIGHEST, STEPS).tolist()):
-        console.doing(f"trying rates: step {step} of at most {STEPS}, rate {rate:.2g}")
+        console.doing(f"trying rates: step {step + 1} of at most {STEPS}, rate {rate:.2g}")
         with within_memory(run.course.batches):
             acting = tf.constant(rate * scale, tf.float64), tf.constant(step, tf.int64)
             loss, _, _, examples = run.step(next(batches), *acting).numpy()[:4].tolist()
@@ -78,12 +76,9 @@ def measure(
             break
         rates.append(rate)
         losses.append(loss / max(examples, 1))
-        least = smoothed(losses).min()
-        if smoothed(losses)[-1] > DIVERGED * least:
+        curve = smoothed(losses)
+        if curve[-1] > DIVERGED * curve.min():
             break
-        if time.monotonic() - said >= SECONDS_BETWEEN_LINES:
-            console.say(f"step {step} of at most {STEPS}: rate {rate:.2g}, loss {losses[-1]:.3f}")
-            said = time.monotonic()
     return rates, losses
 
 

@@ -86,7 +86,7 @@ def test_the_suggestion_learns_and_asking_for_it_changes_nothing(python, tmp_pat
 
 def test_the_command_draws_the_losses_and_says_which_command_trains(command, tmp_path: Path) -> None:
     words = ["--train.batch_size", "32", "--schedule.reference_batch", "64"]
-    done = command("fit", "--find_rate", *words, "--output", "new/rates.png", cwd=tmp_path)
+    done = command("fit", "--find_rate", *words, "--output", "rates.png", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     tried, suggested, _, trains, picture = done.stdout.splitlines()[-5:]  # before them, on a slow machine, its progress
     assert "from 1e-07 to" in tried
@@ -94,9 +94,9 @@ def test_the_command_draws_the_losses_and_says_which_command_trains(command, tmp
     rate = suggested.split()[2].rstrip(",")
     wanted = ["keras-imagenet", "fit", "--config", "digits/simple_cnn", *words, "--optimizer.learning_rate", rate]
     assert shlex.split(trains) == wanted
-    assert picture == "picture: new/rates.png"
-    assert (tmp_path / "new" / "rates.png").read_bytes().startswith(b"\x89PNG")
-    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert picture == "picture: rates.png"
+    assert (tmp_path / "rates.png").read_bytes().startswith(b"\x89PNG")
+    assert [path.name for path in tmp_path.iterdir()] == ["rates.png"]
 
 
 @pytest.mark.slow
