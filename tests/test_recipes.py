@@ -49,7 +49,8 @@ def complaint(*overrides: tuple[str, str], recipe: str | None = None) -> str:
         (
             "optimizer.name",
             "sgdd",
-            "command line: optimizer.name = sgdd: must be one of sgd, sgdw, rmsprop, adam, adamw, lamb, lion, muon; did you mean sgd?",
+            "command line: optimizer.name = sgdd: must be one of sgd, sgdw, rmsprop, adam, adamw, lamb, lars, lion, muon; "
+            "did you mean sgd?",
         ),
         ("optimizer.beta_1", "0.5", "command line: optimizer.beta_1: unknown setting for this optimizer.name"),
         ("data.source.name", "folder", "command line: data.source.directory: is required"),

@@ -16,7 +16,7 @@ import numpy as np
 with contextlib.suppress(ImportError):
     import torchvision_cpu_ops  # noqa: F401  lets a CUDA build of torchvision load beside a CPU build of torch
 import torch
-from timm.optim import Lamb, Lion, RMSpropTF
+from timm.optim import Lamb, Lars, Lion, RMSpropTF
 from timm.utils.agc import adaptive_clip_grad
 
 STEPS, DECAY = 100, 0.02
@@ -27,6 +27,7 @@ OPTIMIZERS: dict[str, Callable] = {
     "rmsprop tensorflow": lambda groups: RMSpropTF(groups, 0.1, alpha=0.9, momentum=0.9, eps=0.001),
     "adamw torch": lambda groups: torch.optim.AdamW(groups, 0.1, betas=(0.8, 0.95), eps=0.01),
     "lamb": lambda groups: Lamb(groups, 0.1, betas=(0.9, 0.99), eps=1e-6),
+    "lars torch": lambda groups: Lars(groups, 0.1, momentum=0.9, trust_coeff=0.02, eps=0),
     "lion": lambda groups: Lion(groups, 0.1, betas=(0.9, 0.99)),
 }
 
@@ -43,6 +44,17 @@ def trained(make: Callable, kernel: np.ndarray, bias: np.ndarray, gradients: np.
             group["lr"] = rate
         optimizer.step()
     return [weight.detach().numpy() for weight in weights]
+
+
+def lars(kernel: np.ndarray, gradients: np.ndarray, rates: np.ndarray, *, nesterov: bool) -> np.ndarray:
+    """timm's Lars with the rate inside the momentum, as the paper has it: at a rate of 1 the trust coefficient carries it."""
+    weight = torch.nn.Parameter(torch.from_numpy(kernel.copy()))
+    optimizer = Lars([weight], 1.0, momentum=0.9, weight_decay=DECAY, nesterov=nesterov, eps=0)
+    for gradient, rate in zip(gradients, rates, strict=True):
+        weight.grad = torch.from_numpy(gradient[: kernel.size].reshape(kernel.shape).copy())
+        optimizer.param_groups[0]["trust_coeff"] = 0.02 * rate
+        optimizer.step()
+    return weight.detach().numpy()
 
 
 def muon(kernel: np.ndarray, gradients: np.ndarray, rates: np.ndarray, *, nesterov: bool) -> np.ndarray:
@@ -84,6 +96,7 @@ def main(file: Path) -> None:
     for name, make in OPTIMIZERS.items():
         arrays[f"{name} kernel"], arrays[f"{name} bias"] = trained(make, kernel, bias, gradients, rates)
     for nesterov in (True, False):
+        arrays[f"lars {nesterov}"] = lars(kernel, gradients, rates, nesterov=nesterov)
         # Its epsilon bounds the norm, ours (Jordan's) is added: gradients are large, so that neither can be told.
         arrays[f"muon {nesterov}"] = muon(kernel, gradients * 1e5, rates, nesterov=nesterov)
     np.savez_compressed(file, **arrays, **clipped(random))

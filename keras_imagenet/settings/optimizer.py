@@ -119,6 +119,26 @@ class LAMBSettings(_Optimizer):
     """Largest norm of all gradients together, as both have it inside the optimizer; null for none."""
 
 
+class LARSSettings(_Momentum):
+    """LARS (arXiv:1708.03888): SGD whose rate is times trust_coefficient |w| / (|g| + weight_decay |w|) in each tensor that decays."""
+
+    name: Literal["lars"]
+    learning_rate: PositiveFloat = 10.0
+    """Peak learning rate, before each tensor's own factor."""
+    trust_coefficient: PositiveFloat = 0.001
+    """What the factor |w| / (|g| + weight_decay |w|) is multiplied by: the paper's eta."""
+    form: Literal["tensorflow", "torch"] = "tensorflow"
+    """tensorflow: rate inside v, as the paper and MLPerf have it; torch: outside, as apex and timm; they differ where the rate changes."""
+
+    @model_validator(mode="after")
+    def _adapts_what_decays(self):
+        if not self.weight_decay:
+            raise ValueError(
+                "lars without weight_decay is sgd, since what is not decayed has no factor; give it, or take name sgd"
+            )
+        return self
+
+
 class LionSettings(_Optimizer):
     """Lion (arXiv:2302.06675): the sign of an interpolated momentum; decay is rate times weight_decay."""
 
@@ -152,6 +172,13 @@ class MuonSettings(_Optimizer):
 
 
 OptimizerSettings = Annotated[
-    SGDSettings | SGDWSettings | RMSpropSettings | AdamSettings | LAMBSettings | LionSettings | MuonSettings,
+    SGDSettings
+    | SGDWSettings
+    | RMSpropSettings
+    | AdamSettings
+    | LAMBSettings
+    | LARSSettings
+    | LionSettings
+    | MuonSettings,
     Field(discriminator="name"),
 ]

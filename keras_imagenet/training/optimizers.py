@@ -98,6 +98,8 @@ def _rule(settings: OptimizerSettings) -> Rule:
             return rules.rmsprop(settings.rho, settings.momentum, settings.epsilon, settings.form)
         case "lamb":
             return rules.lamb(settings.beta_1, settings.beta_2, settings.epsilon)
+        case "lars":
+            return rules.lars(settings.momentum, settings.nesterov, settings.trust_coefficient, settings.form)
         case "lion":
             return rules.lion(settings.beta_1, settings.beta_2)
         case _:

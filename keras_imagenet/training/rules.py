@@ -149,6 +149,27 @@ def lamb(beta_1: float, beta_2: float, epsilon: float) -> Rule:
     return Rule("lamb", {"first_moment": 0.0, "second_moment": 0.0}, update)
 
 
+def lars(momentum: float, nesterov: bool, coefficient: float, form: Literal["tensorflow", "torch"]) -> Rule:
+    """LARS (arXiv:1708.03888 algorithm 1): SGD whose rate is each tensor's own where the tensor is decayed.
+
+        r = coefficient * |w| / (|g| + decay * |w|)          (equation 6; 1 where |w| or |g| is 0)
+        tensorflow: v = momentum * v + rate * r * (g + decay * w);  w = w - v         (the paper, MLPerf's LARSOptimizer)
+        torch:      v = momentum * v + r * (g + decay * w);         w = w - rate * v  (apex' LARC without clipping, timm's Lars)
+
+    A tensor that is spared has r = 1 and no decay, as MLPerf's recipes leave norms and biases out of both.
+    """
+    plain = sgd(momentum, nesterov) if form == "torch" else sgd_tensorflow(momentum, nesterov)
+
+    def update(weight, gradient, slots, rate, count, decay):
+        if decay:
+            norm, slope = tf.norm(weight), tf.norm(gradient)
+            ratio = tf.where((norm > 0) & (slope > 0), coefficient * norm / (slope + decay * norm), tf.ones_like(norm))
+            gradient = ratio * (gradient + decay * weight)
+        return plain.update(weight, gradient, slots, rate, count, 0.0)
+
+    return Rule("lars", plain.slots, update)
+
+
 def lion(beta_1: float, beta_2: float) -> Rule:
     """Lion (arXiv:2302.06675 program 1).
 

@@ -54,6 +54,7 @@ STEP = ("schedule.name", "step")
         ({"augment.mixing": "{mixup: 1, probability: 0}"}, "mixing.probability = 0: input should be greater than 0"),
         ({"augment.mixing": "{mixup: 1, cutmix: 1, switch_probability: 1}"}, "switch_probability = 1: input should be less"),
         ({"train.patience": "10"}, "train.patience = 10: never stops a run of 10 epochs; give less, or more train.epochs"),
+        ({"optimizer.name": "lars"}, "optimizer: lars without weight_decay is sgd"),
         ({"optimizer.spare": "[]"}, "optimizer: spare does nothing without weight_decay; give weight_decay above 0"),
         ({"schedule.name": "plateau"}, "schedule.patience = 10: never lowers the rate of a run of 10 epochs"),
         ({"schedule.name": "step", "schedule.every": "30"}, "schedule.every = 30: never lowers the rate of a run of 10"),

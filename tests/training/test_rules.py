@@ -66,6 +66,7 @@ def assert_close(found: list[np.ndarray], *wanted: np.ndarray) -> None:
         ("rmsprop tensorflow", {"name": "rmsprop", "epsilon": 0.001, "form": "tensorflow"}),
         ("adamw torch", {"name": "adamw", "beta_1": 0.8, "beta_2": 0.95, "epsilon": 0.01, "form": "torch"}),
         ("lamb", {"name": "lamb", "beta_2": 0.99}),
+        ("lars torch", {"name": "lars", "trust_coefficient": 0.02, "form": "torch"}),
         ("lion", {"name": "lion"}),
     ],
 )
@@ -116,6 +117,22 @@ def test_tensorflow_1s_rmsprop() -> None:
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
     found = trained(name="rmsprop", rho=0.75, momentum=0.875, epsilon=2.0**-9, form="tensorflow")
     assert_close(found, *(variable.numpy() for variable in variables))
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_lars_has_the_rate_inside_the_momentum(nesterov: bool) -> None:
+    """The kernel as timm's Lars has it there; the bias, which is spared, as SGD in TensorFlow's form."""
+    kernel, bias = trained(name="lars", trust_coefficient=0.02, nesterov=nesterov)
+    plain = trained(name="sgd", form="tensorflow", nesterov=nesterov)[1]
+    assert_close([kernel, bias], GOLDEN[f"lars {nesterov}"], plain)
+
+
+@pytest.mark.parametrize("zero", ["weight", "gradient"])
+def test_lars_takes_a_tensor_of_norm_0_as_sgd_does(zero: str) -> None:
+    weight, gradient = (tf.constant(0.0 if zero == name else 2.0, shape=[3]) for name in ("weight", "gradient"))
+    rule = rules.lars(0.9, False, 0.001, "tensorflow")
+    found = rule.update(weight, gradient, (tf.zeros([3]),), 0.5, 1.0, 0.25)[0]
+    np.testing.assert_allclose(found, weight - 0.5 * (gradient + 0.25 * weight))
 
 
 @pytest.mark.parametrize("nesterov", [True, False])
