@@ -38,6 +38,7 @@ RUN_ONLY = {
         "keep_checkpoints",
         "keep_best_checkpoints",
         "summary_steps",
+        "summary_norms",
         "evaluation_batch_size",
     },
     "runtime": {"threads", "compute_threads", "logical_cpus", "workers", "worker_index", "run_folder"},

@@ -52,6 +52,20 @@ def depth_factors(model: keras.Model, decay: float) -> dict[str, float]:
     }
 
 
+def parts(model: keras.Model) -> dict[str, str]:
+    """The part of the network that each layer with weights belongs to, in the graph's order: stem, then each stage (or block,
+    where there are no stages), then head. A network without either has each of its layers for a part."""
+    names = [layer.name for layer in model.layers if layer.weights]
+    own = [_beginning(name).partition("_")[0] for name in names]
+    if not any(own):
+        return {name: name for name in names}
+    last, found, current = max(index for index, part in enumerate(own) if part), {}, "stem"
+    for index, (name, part) in enumerate(zip(names, own, strict=True)):
+        current = part or (current if index < last else "head")
+        found[name] = current
+    return found
+
+
 def _depths(model: keras.Model) -> dict[str, int]:
     """Group of each layer with weights: 0 the stem, then blocks in the graph's order, then the head."""
     names = [layer.name for layer in model.layers if layer.weights]

@@ -33,6 +33,8 @@ class TrainSettings(Group):
     """Largest size of each entry of the gradients, after the sum over replicas."""
     clip_adaptive: PositiveFloat | None = None
     """Largest norm of a unit's gradient as a share of the norm of its weights (arXiv:2102.06171); the head is left out."""
+    sam: PositiveFloat | None = None
+    """Sharpness-aware minimisation (arXiv:2010.01412): its rho, how far from the weights the gradient is taken; two passes a step."""
     gradient_checkpointing: bool = False
     """Whether activations are computed again for the gradients instead of being kept; not together with runtime.xla."""
     checkpoint_steps: Steps | None = None
@@ -51,6 +53,8 @@ class TrainSettings(Group):
     """Minutes after which the run saves its state and leaves; the same command goes on."""
     summary_steps: Steps = 50
     """Steps between two points of a TensorBoard curve."""
+    summary_norms: bool = False
+    """Whether TensorBoard shows norms of gradients (before clipping), weights and updates, at those steps, by parts of the network."""
 
     @model_validator(mode="after")
     def _one_length(self):

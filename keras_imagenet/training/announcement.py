@@ -55,6 +55,7 @@ def announcement(run: Run) -> list[str]:
         *_beyond(run),
         f"weight decay: {settings.optimizer.weight_decay:g} on {sum(decay > 0 for decay in run.optimizer.decays)} "
         f"of {len(variables)} weights{_sparing(run)}",
+        *_sam(run),
         *_teacher(run),
         *_average(run),
         acting,
@@ -115,6 +116,16 @@ def _sparing(run: Run) -> str:
     factors = {group.factor for group in treated}
     return spared + (
         f"; rates differ by factors of {min(factors):.3g} to {max(factors):.3g}" if len(factors) > 1 else ""
+    )
+
+
+def _sam(run: Run) -> list[str]:
+    """A line where gradients are taken beside the weights."""
+    rho = run.settings.train.sam
+    return (
+        [f"SAM: gradients are taken {rho:g} uphill of the weights; two passes a step, figures of the first"]
+        if rho
+        else []
     )
 
 

@@ -24,6 +24,7 @@ from keras_imagenet.training import (
     averages,
     clipping,
     fused_norm,
+    norms,
     objectives,
     optimizers,
     phases,
@@ -46,8 +47,8 @@ class Run:
     """What a run is made of.
 
     evaluated: the network at evaluation's size, of weights of the same shapes; most often the state's own. step: makes a
-    step, see `training.step`. compiled: whether XLA compiles it, and why or why not. stretches: the run's parts, whose images
-    have a size and augmentation of their own.
+    step, see `training.step`. norms: what steps note where they are asked to. compiled: whether XLA compiles it, and why or why
+    not. stretches: the run's parts, whose images have a size and augmentation of their own.
     """
 
     settings: Settings
@@ -60,7 +61,8 @@ class Run:
     evaluated: keras.Model
     objective: objectives.Objective
     optimizer: optimizers.Optimizer
-    step: Callable[[steps.Batch, tf.Tensor, tf.Tensor], None]
+    step: Callable[..., tf.Tensor]
+    norms: norms.Norms | None
     compiled: runtime.Compiled
     started_from: str
     stretches: tuple[Stretch, ...]
@@ -129,12 +131,14 @@ def assemble(
         fused_norm.fuse(one)
     compiled = runtime.compiled(settings, steps.communicates(network, strategy))
     clip = clipping.build(settings.train, network.trainable_variables, network.weights)
-    plan = steps.Plan(course.batches.size, course.batches.accumulate, clip, compiled.on)
+    plan = steps.Plan(course.batches.size, course.batches.accumulate, clip, settings.train.sam, compiled.on)
+    with strategy.scope():
+        watched = norms.build(network) if settings.train.summary_norms else None
 
     def step_of(stretch: Stretch) -> Callable[..., None]:
         forward = _forward(resized[stretch.preset.size], settings)
         own = replace(objective, preset=stretch.preset, mix=mixing.on_device(stretch.augment))
-        return steps.build(state, own, optimizer, strategy, plan, forward, average)
+        return steps.build(state, own, optimizer, strategy, plan, forward, average, watched)
 
     return Run(
         settings=settings,
@@ -149,6 +153,7 @@ def assemble(
         optimizer=optimizer,
         stretches=tuple(stretches),
         step=resizing.step_by_stretch(state, stretches, step_of),
+        norms=watched,
         compiled=compiled,
         started_from="from its checkpoint" if kept else _started_from(origin, fitted),
     )

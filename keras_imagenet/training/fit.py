@@ -71,7 +71,7 @@ def fit(
     state.unreadable = batches.unreadable
     evaluate = _evaluation(run, validation) if validation is not None else None
     shown = [
-        monitors.TensorBoard(folder.tensorboard, settings.train.summary_steps, _classes(run)),
+        monitors.TensorBoard(folder.tensorboard, _classes(run)),
         monitors.progress(console),
     ]
     watching = [*(shown if writes else []), *([KerasCallbacks(callbacks)] if callbacks else [])]

@@ -38,7 +38,7 @@ def train(
     finite. The state is saved before leaving, whatever fails outside a step, except where it is not finite.
     """
     state, settings, course = run.state, run.settings.train, run.course
-    view = View(state, _rate_now(run), course.steps, ceil(course.epochs))
+    view = View(state, _rate_now(run), course.steps, ceil(course.epochs), settings.summary_steps, run.norms)
     saving, asked, alone = Saving(run, folder, monitors), Wishes(), workers.count(run.strategy) == 1
 
     def close(epoch: int, over: bool) -> None:
@@ -76,8 +76,9 @@ def train(
                         # The processor waits for data here, and for the device where sums are read.
                         batch = view.fetch(batches)
                     rate = tf.constant(view.schedule(state.step), tf.float64)
+                    wanted, number = tf.constant(view.due(state.step + 1)), tf.constant(state.step, tf.int64)
                     with within_memory(run.course.batches):
-                        told = run.step(batch, rate, tf.constant(state.step, tf.int64), tf.constant(asked, tf.float64))
+                        told = run.step(batch, rate, number, tf.constant(asked, tf.float64), wanted)
                     state.step += 1
                     heard = None if alone else _heard(told, state.step)
                 with saving.whatever_fails():

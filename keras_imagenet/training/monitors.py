@@ -16,6 +16,7 @@ from keras_imagenet import report
 from keras_imagenet.console import Console
 from keras_imagenet.labels import ClassList
 from keras_imagenet.training.guards import require_finite
+from keras_imagenet.training.norms import Norms, by_tag
 from keras_imagenet.training.state import Row, State, first_copy
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ SECONDS_BETWEEN_PICTURES = 60
 class View:
     """A run under way, as monitors see it.
 
-    schedule: the rate by step. epochs: how many the run has. waiting: seconds in which the processor waited for data;
+    schedule: the rate by step. epochs: how many the run has. summary_steps: steps between two points of a curve. norms: what
+    the steps note at which there is one, if they do. waiting: seconds in which the processor waited for data;
     waits_since: since when it does, by time.perf_counter. first_images: pixels 0-255 of the first batch
     [16, height, width, channels]. compiled: whether this process has made a step. epoch_end: the step after which the epoch
     under way is over.
@@ -41,11 +43,17 @@ class View:
     schedule: Callable[[int], float]
     total_steps: int
     epochs: int
+    summary_steps: int
+    norms: Norms | None = None
     waiting: float = 0.0
     waits_since: float | None = None
     first_images: tf.Tensor | None = None
     compiled: bool = False
     epoch_end: int = 0
+
+    def due(self, step: int) -> bool:
+        """Whether curves have a point after so many steps: every `summary_steps`, and at each epoch's end."""
+        return step % self.summary_steps == 0 or step == self.epoch_end
 
     def fetch(self, batches: Iterator[Any]) -> Any:
         """The next batch, waited for."""
@@ -124,15 +132,16 @@ class Meter:
 
 
 class TensorBoard:
-    """Event files: train/ with a point every `every` steps and after each epoch, validation/ with one an epoch; the step is
-    the optimizer's.
+    """Event files: train/ with a point wherever the view has one due, validation/ with one an epoch; the step is the
+    optimizer's.
 
-    Tags: loss, top1, top5 (of more than five classes), learning_rate, images_per_second, data_wait; images as the network
-    sees them; in validation/ also the confusion matrix of these classes as an image, once a minute and at the end.
+    Tags: loss, top1, top5 (of more than five classes), learning_rate, images_per_second, data_wait; norms where they are
+    noted, of that step alone; images as the network sees them; in validation/ also the confusion matrix of these classes as
+    an image, once a minute and at the end.
     """
 
-    def __init__(self, folder: Path, every: int, classes: ClassList) -> None:
-        self.every, self.classes = every, classes
+    def __init__(self, folder: Path, classes: ClassList) -> None:
+        self.classes = classes
         self.left_out = () if len(classes.names) > 5 else ("top5",)
         self.folders = [folder / part for part in ("train", "validation")]
         self.confusion: tuple[int, np.ndarray] | None = None
@@ -149,15 +158,18 @@ class TensorBoard:
         self.meter.restart()
 
     def step(self) -> bool:
-        """The first images, as the network gets them; a point of every training curve, each `every` steps."""
+        """The first images, as the network gets them; a point of every training curve, where one is due."""
         step = self.view.state.step
         if step == self.began + 1:
             self.meter.start_clock()
         if step == 1:
             with self.training.as_default(step=0):
                 tf.summary.image("images", tf.cast(self.view.first_images, tf.uint8), max_outputs=16)
-        if step % self.every == 0 or step == self.view.epoch_end:
-            self._write(self.training, self.meter.read() | {"learning_rate": self.view.schedule(step - 1)}, step)
+        if self.view.due(step):
+            scalars, norms = self.meter.read() | {"learning_rate": self.view.schedule(step - 1)}, self.view.norms
+            if norms is not None:
+                scalars |= by_tag(norms.parts, first_copy(norms.squares))
+            self._write(self.training, scalars, step)
         return False
 
     def doing(self, what: str) -> None:

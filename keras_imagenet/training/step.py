@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import keras
 import numpy as np
@@ -20,8 +21,10 @@ import tensorflow as tf
 
 from keras_imagenet.data.batches import Batches
 from keras_imagenet.errors import TrainingStopped
+from keras_imagenet.training import sharpness
 from keras_imagenet.training.averages import Average, moved
 from keras_imagenet.training.clipping import Clip
+from keras_imagenet.training.norms import Norms
 from keras_imagenet.training.objectives import Objective
 from keras_imagenet.training.optimizers import Optimizer
 from keras_imagenet.training.rules import Slots
@@ -29,6 +32,7 @@ from keras_imagenet.training.state import State
 
 Batch = Mapping[str, tf.Tensor]
 Tensors = list[tf.Tensor]
+Structure = TypeVar("Structure")
 Forward = Callable[[Tensors, Tensors, tf.Tensor], tuple[tf.Tensor, Tensors]]
 """(weights, rest, images) -> logits, and the rest afterwards, where what did not change is the same object."""
 
@@ -38,6 +42,7 @@ apart modulo 2**31 - 2, to which Keras reduces them."""
 WISHES = 3
 """How many things a worker can ask the others for."""
 NONE = np.zeros(WISHES)
+UNASKED = np.zeros((), bool)
 GROWTH_STEPS = 2000
 """Steps with finite gradients after which float16's loss scale doubles, as in keras.optimizers.LossScaleOptimizer."""
 
@@ -46,12 +51,14 @@ GROWTH_STEPS = 2000
 class Plan:
     """How a step computes. batch_size: the global batch. accumulate: micro-batches that each replica's rows are cut into.
 
-    clip: what keeps the gradients of the mean loss small; decay is no part of them.
+    clip: what keeps the gradients of the mean loss small; decay is no part of them. sam: how far from the weights they are
+    taken, see `training.sharpness`; at the weights if not given.
     """
 
     batch_size: int
     accumulate: int = 1
     clip: Clip | None = None
+    sam: float | None = None
     xla: bool = False
 
 
@@ -63,14 +70,16 @@ def build(
     plan: Plan,
     forward: Forward | None = None,
     average: Average | None = None,
+    norms: Norms | None = None,
 ) -> Callable[..., tf.Tensor]:
-    """The function (global batch, rate [], step [], wishes [WISHES]) that makes one step and adds what it saw to `state.sums`.
+    """The function (global batch, rate [], step [], wishes [WISHES], asked []) that makes one step and adds what it saw to
+    `state.sums`.
 
     It returns the step's sums and, after them, the wishes of all workers added up, on every worker alike: float [4 + WISHES].
 
     A batch: what `objective` wants; every value has the rows as its first dimension. rate: float64. step: steps made
     before, int64. forward: the network's training pass, where it is not its `stateless_call`. average: how the state's
-    average follows.
+    average follows. norms: what notes the norms of a step where it is asked to, bool.
     """
     network = state.network
     forward = forward or (lambda weights, rest, images: network.stateless_call(weights, rest, images, training=True))
@@ -95,13 +104,10 @@ def build(
     compute = _apart(forward_backward, plan, communicates=communicates(network, strategy))
     renew = tf.function(update, jit_compile=True, autograph=False) if plan.xla else update
 
-    def replica(batch: Batch, rate: tf.Tensor, step: tf.Tensor, wishes: tf.Tensor) -> tf.Tensor:
-        held = (state.weights, state.rest, objective.teacher.variables if objective.teacher else ())
-        weights, rest, taught = ([tf.convert_to_tensor(v.value) for v in group] for group in held)
-        scale = tf.constant(1.0) if state.scaling is None else state.scaling[0]
-        offset = tf.cast([REPLICA_STRIDE, 0], tf.int64) * _replica_id()
-        for place in state.seeds:
-            rest[place] += offset
+    def passes(
+        batch: Batch, weights: Tensors, rest: Tensors, taught: Tensors, scale: tf.Tensor
+    ) -> tuple[tf.Tensor, Tensors]:
+        """Sums and gradients of a replica's rows, a micro-batch after the other; `rest` becomes what they leave of it."""
         sums, gradients = 0.0, None
         for micro in range(plan.accumulate):
             rows = _rows_of(batch, micro, plan.accumulate, gradients)
@@ -110,9 +116,21 @@ def build(
             gradients = own if gradients is None else [one + other for one, other in zip(gradients, own, strict=True)]
             for place, value in zip(moving, changed, strict=True):
                 rest[place] = value
+        return sums, gradients
+
+    def replica(batch: Batch, rate: tf.Tensor, step: tf.Tensor, wishes: tf.Tensor, asked: tf.Tensor) -> tf.Tensor:
+        held = (state.weights, state.rest, objective.teacher.variables if objective.teacher else ())
+        weights, rest, taught = ([tf.convert_to_tensor(v.value) for v in group] for group in held)
+        scale = tf.constant(1.0) if state.scaling is None else state.scaling[0]
+        offset = tf.cast([REPLICA_STRIDE, 0], tf.int64) * _replica_id()
+        for place in state.seeds:
+            rest[place] += offset
+        first = [*rest]
+        sums, gradients = passes(batch, weights, rest, taught, scale)
         averaged = [place for place in moving if rest[place].dtype.is_floating]
         told = tf.concat([sums, tf.cast(wishes, sums.dtype)], axis=0)
-        told, gradients, averages = _reduced(told, gradients, [rest[place] for place in averaged], strategy)
+        statistics = [rest[place] / strategy.num_replicas_in_sync for place in averaged]
+        told, gradients, averages = _reduced((told, gradients, statistics), strategy, gradients[0].dtype)
         sums = told[:-WISHES]
         for place, value in zip(averaged, averages, strict=True):
             rest[place] = value
@@ -122,8 +140,14 @@ def build(
             state.rest[place].assign(rest[place])
         # Every share was divided by the batch size; rows that do not count have no part in the mean.
         mean = plan.batch_size / (tf.maximum(sums[3], 1) * tf.cast(scale, sums.dtype))
-        gradients = [gradient * tf.cast(mean, gradient.dtype) for gradient in gradients]
-        _update(state, renew, weights, gradients, rate, step)
+        gradients = _times(mean, gradients)
+        if plan.sam is not None:
+            # From the same rest, so with the same masks; what this pass leaves of it is not the network's, as in the authors' code.
+            _, gradients = passes(batch, sharpness.climbed(weights, gradients, plan.sam), first, taught, scale)
+            gradients = _times(mean, _reduced(gradients, strategy, gradients[0].dtype))
+        renewed = _update(state, renew, weights, gradients, rate, step)
+        if norms is not None:
+            norms.note(asked, weights, gradients, renewed)
         if average is not None and average.decay is not None:
             decay = average.decay(step)
             for place, twin in state.average.items():
@@ -136,8 +160,10 @@ def build(
         return told
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def global_step(batch: Batch, rate: tf.Tensor, step: tf.Tensor, wishes: tf.Tensor = NONE) -> tf.Tensor:
-        told = strategy.run(replica, args=(batch, rate, step, wishes))
+    def global_step(
+        batch: Batch, rate: tf.Tensor, step: tf.Tensor, wishes: tf.Tensor = NONE, asked: tf.Tensor = UNASKED
+    ) -> tf.Tensor:
+        told = strategy.run(replica, args=(batch, rate, step, wishes, asked))
         return strategy.experimental_local_results(told)[0]
 
     return global_step
@@ -191,24 +217,25 @@ def _rows_of(batch: Batch, micro: int, parts: int, after: Tensors | None) -> Bat
         }
 
 
-def _reduced(
-    sums: tf.Tensor, gradients: Tensors, statistics: Tensors, strategy: tf.distribute.Strategy
-) -> tuple[tf.Tensor, Tensors, Tensors]:
-    """Sums and gradients added over all replicas, statistics averaged over them, in one collective."""
-    replicas = strategy.num_replicas_in_sync
-    if replicas == 1:
-        return sums, gradients, statistics
-    kinds = [value.dtype for value in (sums, *gradients, *statistics)]
-    parts = [tf.cast(value, gradients[0].dtype) for value in (sums, *gradients, *(s / replicas for s in statistics))]
-    total = tf.distribute.get_replica_context().all_reduce("SUM", parts)
-    total = [tf.cast(value, kind) for value, kind in zip(total, kinds, strict=True)]
-    return total[0], total[1 : 1 + len(gradients)], total[1 + len(gradients) :]
+def _times(factor: tf.Tensor, tensors: Tensors) -> Tensors:
+    return [tensor * tf.cast(factor, tensor.dtype) for tensor in tensors]
+
+
+def _reduced(values: Structure, strategy: tf.distribute.Strategy, dtype: tf.DType) -> Structure:
+    """Tensors in whatever structure, added up over all replicas in one collective of that type."""
+    if strategy.num_replicas_in_sync == 1:
+        return values
+    flat = tf.nest.flatten(values)
+    total = tf.distribute.get_replica_context().all_reduce("SUM", [tf.cast(value, dtype) for value in flat])
+    total = [tf.cast(value, own.dtype) for value, own in zip(total, flat, strict=True)]
+    return tf.nest.pack_sequence_as(values, total)
 
 
 def _update(
     state: State, renew: Callable, weights: Tensors, gradients: Tensors, rate: tf.Tensor, step: tf.Tensor
-) -> None:
-    """Assign the weights and slots that the optimizer makes; under a loss scale only where the gradients are finite."""
+) -> Tensors:
+    """Assign the weights and slots that the optimizer makes, under a loss scale only where the gradients are finite; return
+    the weights."""
     slots = [tuple(tf.convert_to_tensor(slot) for slot in own) for own in state.slots]
     skipped = 0 if state.scaling is None else tf.cast(state.scaling[2], tf.int64)
     new_weights, new_slots = renew(weights, gradients, slots, rate, tf.cast(step + 1 - skipped, tf.float64))
@@ -222,6 +249,7 @@ def _update(
         variable.assign(value)
     for variable, value in zip(tf.nest.flatten(state.slots), tf.nest.flatten(new_slots), strict=True):
         variable.assign(value)
+    return new_weights
 
 
 def _rescaled(scaling: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:

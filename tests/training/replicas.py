@@ -46,6 +46,7 @@ RUNS = {
 }
 FEW = ("sgd, norm synchronized", "adamw, norm none", "accumulated", "dropout")
 RUNS |= {"accumulated": {"accumulate": 4}, "dropout": {"norm": "plain", "dropout": 0.5}}
+RUNS |= {"sam": {"sam": 0.2, "norm": "synchronized"}}
 
 
 def network(norm: str, dropout: float) -> keras.Model:
@@ -112,6 +113,7 @@ def trained(
     recompute: bool = False,
     scaling: bool = False,
     taught: bool = False,
+    sam: float | None = None,
 ) -> tuple[list[np.ndarray], list[float], bool]:
     """The network's variables at the end, the sums, and whether replicas held equal variables after every step."""
     strategy = MIRRORED if replicas > 1 else tf.distribute.OneDeviceStrategy("CPU:0")
@@ -125,7 +127,7 @@ def trained(
     fused_norm.fuse(net)
     forward = recomputation.checkpointed(net) if recompute else None
     clip = clipping.build(TrainSettings(clip_norm=0.3), net.trainable_variables)
-    plan = step.Plan(BATCH, accumulate, clip, xla=xla)
+    plan = step.Plan(BATCH, accumulate, clip, sam, xla=xla)
     objective = objectives.Objective(Preset(size=(SIZE, SIZE)), CLASSES, label_smoothing=0.1, teacher=teacher)
     one_step = step.build(state, objective, optimizer, strategy, plan, forward)
     stream, equal = batches(strategy), True
@@ -168,10 +170,15 @@ def main() -> None:
     taught = trained(1, taught=True)
     found["a teacher acts"] = apart(alone["none"][0], taught[0])
     found["taught on two"] = apart(taught[0], trained(2, taught=True, accumulate=4)[0])
+    climbed = trained(1, sam=0.2)
+    found["sam acts"] = apart(alone["none"][0], climbed[0])
+    found["sam on two"] = apart(climbed[0], trained(2, sam=0.2, accumulate=2, recompute=True, scaling=True)[0])
     found["loss scale"] = apart(alone["none"][0], trained(2, scaling=True)[0])
     compiled = {"norm": "plain", "taught": True, "dtype": "float32"}
-    for replicas in (1, 2):
-        found[f"XLA on {replicas}"] = apart(*(trained(replicas, xla=xla, **compiled)[0] for xla in (False, True)))
+    for replicas, sam in ((1, 0.01), (2, None)):
+        found[f"XLA on {replicas}"] = apart(
+            *(trained(replicas, xla=xla, sam=sam, **compiled)[0] for xla in (False, True))
+        )
     print(json.dumps(found))
 
 

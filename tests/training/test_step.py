@@ -92,10 +92,16 @@ def test_a_loss_scale_changes_nothing_where_nothing_overflows(found: dict) -> No
 
 
 def test_xla_computes_the_same(found: dict) -> None:
-    """In float32, with batch norm and a teacher; on two logical CPUs, too, where Keras' compiled step fails, as it holds the
-    variables of both."""
+    """In float32, with batch norm and a teacher, on one with SAM; on two logical CPUs, too, where Keras' compiled step fails,
+    as it holds the variables of both."""
     assert found["XLA on 1"] <= 1e-5
     assert found["XLA on 2"] <= 1e-5
+
+
+def test_sharpness_aware_steps_climb_by_the_whole_batch_s_gradient(found: dict) -> None:
+    """One replica whole, against two in two parts each, activations computed again, under a loss scale."""
+    assert found["sam on two"] <= 1e-10
+    assert found["sam acts"] > 1e-3
 
 
 def test_a_teacher_teaches_the_same_on_two_replicas_and_in_parts(found: dict) -> None:
