@@ -235,7 +235,7 @@ def evaluate(
         )
     source = asked.settings.data.source
     console.doing("looking at the data")
-    splits = sources.open_source(source.model_copy(update={"classes": source.classes or asked.classes_file}))
+    splits = sources.open_labelled(source, asked.classes_file)
     asked = replace(asked, settings=sized(asked.settings, len(splits.train or splits.validation)))
     console.doing("starting TensorFlow")
     trying = asked.folder is None or any(key == "runtime.logical_cpus" for key, _ in recipes.pairs(overrides))
@@ -573,7 +573,7 @@ def _to_train(
     settings, recipe, lines = _asked(what, overrides, recipe)
     assembly.require_known(settings.model.name)
     console.doing("looking at the data")
-    settings, splits = _with_data(settings)
+    settings, splits = _with_data(settings, also=True)
     sources.require_validation(settings, splits)
     for line in lines:
         console.say(line)
@@ -654,9 +654,9 @@ def _command(
     return shlex.join(words)
 
 
-def _with_data(settings: Settings) -> tuple[Settings, sources.Splits]:
-    """What the settings' source holds, and the settings with what follows from its number of examples."""
-    splits = sources.open_source(settings.data.source)
+def _with_data(settings: Settings, *, also: bool = False) -> tuple[Settings, sources.Splits]:
+    """What the settings' source holds, with `also` the further sets, and the settings with what follows from its number of examples."""
+    splits = sources.open_with_also(settings.data) if also else sources.open_source(settings.data.source)
     return sized(settings, len(splits.train or splits.validation)), splits
 
 
@@ -676,6 +676,7 @@ def _closing_lines(folder: RunFolder, metrics: dict[str, Any]) -> list[str]:
     )
     return [
         f"reached: {measuring.reached(metrics, len(folder.classes.names))}{earlier}",
+        *(f"also: {measuring.reached(one, len(folder.classes.names))}" for one in metrics.get("also", {}).values()),
         f"run folder: {folder.path}",
         f"report: {folder.report} (curves{', classes, confusions, mistakes' * (folder.report / 'classes.csv').exists()})",
         "try next:",

@@ -30,7 +30,7 @@ PUBLISHED = re.compile(r"(keras|published)$|\w+:")
 ALTERNATIVES = {"epochs": "steps", "steps": "epochs", "validation_fraction": "folds", "folds": "validation_fraction"}
 
 RUN_ONLY = {
-    "data": {"source": {"directory", "file", "classes"}},
+    "data": {"source": {"directory", "file", "classes"}, "also": {"__all__": {"directory", "file", "classes"}}},
     "train": {
         "time_limit",
         "checkpoint_steps",
@@ -281,6 +281,8 @@ def anywhere(settings: Settings) -> Settings:
     def placed(value: Any) -> Any:
         if isinstance(value, Group):
             return value.model_copy(update={name: placed(inner) for name, inner in value})
+        if isinstance(value, dict):
+            return {key: placed(inner) for key, inner in value.items()}
         return value.absolute() if isinstance(value, Path) and not PUBLISHED.match(str(value)) else value
 
     return placed(settings)

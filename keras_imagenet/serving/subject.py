@@ -135,7 +135,8 @@ def names_data(overrides: recipes.Overrides) -> bool:
 def _require_effect_on_run(overrides: recipes.Overrides, **options: str | None) -> None:
     """Raise SettingsError for what changes nothing where a run is measured, whose network is as it was trained."""
     useless = [name for name, value in options.items() if value is not None]
-    useless += [key for key, _ in recipes.pairs(overrides) if not key.startswith(EVALUATED)]
+    given = [key for key, _ in recipes.pairs(overrides)]
+    useless += [key for key in given if not key.startswith(EVALUATED) or key.startswith("data.also")]
     if useless:
         raise SettingsError(
             f"command line: --{useless[0]}: does nothing where a run is evaluated; data, runtime and train.evaluation_batch_size act"

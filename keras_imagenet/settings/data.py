@@ -1,5 +1,6 @@
 """Where images come from, and the preset: what turns a decoded image into the network's input."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
@@ -117,11 +118,18 @@ SourceSettings = Annotated[
 ]
 
 
+OWN_COLUMNS = ("validation", "average")
+"""What columns of history.csv begin with whose ends are loss, top1 and top5."""
+
+
 class DataSettings(Group):
     """Images: source, and the preset. A preset field left out comes from the weights' origin, else from its default."""
 
     source: SourceSettings = DigitsSource()
     """Where the images come from."""
+    also: dict[str, SourceSettings] = Field(default_factory=dict)
+    """Further sets that `fit` measures on after each epoch, by the names that their columns begin with: {NAME: source}; classes go by
+    name. Nothing in a run goes by them."""
     size: Size | None = None
     """Height and width of the network's input in pixels: one number, or [height, width]. 224 if not given."""
     evaluation_size: Size | None = None
@@ -153,6 +161,18 @@ class DataSettings(Group):
     background: Background | None = None
     """Colour that transparent PNG and WebP images are laid on: [red, green, blue], 0-255, a name such as white, or none, which
     drops transparency. none if not given."""
+
+    @field_validator("also")
+    @classmethod
+    def _columns_of_their_own(cls, value: dict[str, SourceSettings]) -> dict[str, SourceSettings]:
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
+                raise ValueError(f"{name!r}: history.csv's columns begin so; letters, digits, _ and -, a letter first")
+            if name in OWN_COLUMNS:
+                raise ValueError(
+                    f"{name!r}: history.csv has columns {name}_loss, {name}_top1, ... already; give another name"
+                )
+        return value
 
     @field_validator("mean", "std")
     @classmethod

@@ -115,7 +115,7 @@ def _resolve(location: Location) -> tuple[Location, type[BaseModel]]:
             path.append(part)
             annotation = group.model_fields[part].annotation if part in group.model_fields else None
             inside, listed = list(_groups(annotation)), list(_listed(annotation))
-        elif isinstance(part, int) or isinstance(path[-1], int):
+        elif listed or isinstance(part, int) or isinstance(path[-1], int):
             path.append(part)
             inside, listed = listed, []
     return tuple(path), group
@@ -133,8 +133,8 @@ def _groups(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _listed(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The setting groups of which a field holds a list."""
-    for member in get_args(annotation) if get_origin(annotation) is tuple else ():
+    """The setting groups of which a field holds a list, or a mapping from names."""
+    for member in get_args(annotation) if get_origin(annotation) in (tuple, dict) else ():
         yield from _groups(member)
 
 

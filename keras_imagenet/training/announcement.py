@@ -31,6 +31,7 @@ def announcement(run: Run) -> list[str]:
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     device_names = ", ".join(device.name.rpartition("/device:")[2] for device in devices)
     validation = f"{len(run.validation.labels):,} to validate on" if run.validation else "none to validate on"
+    validation += "".join(f", {len(source):,} of {name} besides" for name, source in run.also.items())
     repeats = settings.train.repeats
     about = "about " if batches.size % repeats else ""
     repeated = f", {about}{batches.different} different ones {repeats} times each" if repeats > 1 else ""

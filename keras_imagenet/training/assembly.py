@@ -1,6 +1,6 @@
 """What a run is made of before its first step: network, objective, optimizer, length and data, checked against each other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -20,6 +20,7 @@ from keras_imagenet.models.weights import Origin
 from keras_imagenet.models.weights.fitting import Fitted
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import Settings
+from keras_imagenet.settings.data import SourceSettings
 from keras_imagenet.training import (
     averages,
     clipping,
@@ -55,6 +56,7 @@ class Run:
     preset: Preset
     training: Source
     validation: Source | None
+    also: Mapping[str, Source]
     strategy: tf.distribute.Strategy
     course: Course
     state: State
@@ -70,7 +72,7 @@ class Run:
     @property
     def fingerprint(self) -> str:
         """Of its data; see Splits."""
-        return sources.Splits(self.training, self.validation).fingerprint
+        return sources.Splits(self.training, self.validation, also=self.also).fingerprint
 
 
 def assemble(
@@ -145,6 +147,7 @@ def assemble(
         preset=preset,
         training=training,
         validation=splits.validation,
+        also=splits.also,
         strategy=strategy,
         course=course,
         state=state,
@@ -186,11 +189,25 @@ def open_data(run: Run, console: Console) -> tuple[Stream, Stream | None]:
         later=run.stretches[1:],
         unreadable=run.state.unreadable,
     )
-    if run.validation is None:
-        return batches, None
-    batch_size = settings.train.evaluation_batch_size or settings.train.batch_size
-    return batches, pipeline.evaluation_stream(
-        run.validation, run.preset.evaluation, run.strategy, batch_size=batch_size, threads=threads, report=report
+    validation = run.validation
+    return batches, None if validation is None else _measured_stream(run, settings.data.source, validation, console)
+
+
+def open_also(run: Run, console: Console) -> dict[str, Stream]:
+    """The further sets' batches, by name."""
+    asked = run.settings.data.also
+    return {name: _measured_stream(run, asked[name], source, console) for name, source in run.also.items()}
+
+
+def _measured_stream(run: Run, asked: SourceSettings, source: Source, console: Console) -> Stream:
+    settings = run.settings
+    return pipeline.evaluation_stream(
+        source,
+        run.preset.evaluation,
+        run.strategy,
+        batch_size=settings.train.evaluation_batch_size or settings.train.batch_size,
+        threads=runtime.threads(settings.runtime),
+        report=partial(_report_unreadable, asked.unreadable, console),
     )
 
 

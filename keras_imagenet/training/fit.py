@@ -3,7 +3,8 @@
 import io
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from keras_imagenet.settings import Settings
 from keras_imagenet.settings.model import ModelSettings
 from keras_imagenet.training import checkpoints, loop, monitors, schedules, workers
 from keras_imagenet.training.announcement import announcement
-from keras_imagenet.training.assembly import Run, assemble, open_data
+from keras_imagenet.training.assembly import Run, assemble, open_also, open_data
 from keras_imagenet.training.callbacks import KerasCallbacks
 from keras_imagenet.training.guards import Deadline
 
@@ -69,13 +70,15 @@ def fit(
     console.say(f"run folder: {folder.path}" + (f", going on from step {state.step}" if state.step else ""))
     batches, validation = open_data(run, own)
     state.unreadable = batches.unreadable
-    evaluate = _evaluation(run, validation) if validation is not None else None
+    also = open_also(run, own)
+    evaluate, *evaluate_also = _evaluations(run, [validation, *also.values()])
+    evaluate_also = dict(zip(also, evaluate_also, strict=True))
     shown = [
         monitors.TensorBoard(folder.tensorboard, _classes(run)),
         monitors.progress(console),
     ]
     watching = [*(shown if writes else []), *([KerasCallbacks(callbacks)] if callbacks else [])]
-    if not loop.train(run, batches, evaluate, folder, watching, Deadline(settings.train.time_limit)):
+    if not loop.train(run, batches, evaluate, evaluate_also, folder, watching, Deadline(settings.train.time_limit)):
         console.say(
             f"the time limit of {settings.train.time_limit:g} minutes is reached at step {state.step} of {run.course.steps}; "
             f"the state is saved. To go on: {folder.resume_command}"
@@ -86,7 +89,8 @@ def fit(
             f"{len(state.unreadable)} of {len(run.training)} training images could not be read and were left out"
         )
     console.doing("measuring what was trained, and drawing the report")
-    return _finish(run, folder if writes else None, evaluate, validation)
+    further = {name: (stream, evaluate_also[name]) for name, stream in also.items()}
+    return _finish(run, folder if writes else None, evaluate, validation, further)
 
 
 def _classes(run: Run) -> labels.ClassList:
@@ -209,23 +213,27 @@ def _write_example(source: Source, preset: Preset, folder: RunFolder) -> None:
         files.write(folder.example_file, tf.io.encode_png(pixels).numpy())
 
 
-def _evaluation(run: Run, validation: Stream) -> loop.Evaluate:
-    """What measures the network on the validation examples, traced once."""
+def _evaluations(run: Run, streams: Sequence[Stream | None]) -> list[loop.Evaluate | None]:
+    """What measures the network on the examples of each, traced once."""
     measure = evaluator(
         run.evaluated, run.preset.evaluation, run.strategy, weights_of=run.state.network, xla=run.compiled.on
     )
 
     def evaluate(
-        noted: list[tf.Tensor] | None = None, between: Callable[[], object] = lambda: None
+        stream: Stream, noted: list[tf.Tensor] | None = None, between: Callable[[], object] = lambda: None
     ) -> tuple[Metrics, np.ndarray | None]:
-        validation.seek(0)
-        return measure((batch for batch in validation if between() or True), noted)
+        stream.seek(0)
+        return measure((batch for batch in stream if between() or True), noted)
 
-    return evaluate
+    return [None if stream is None else partial(evaluate, stream) for stream in streams]
 
 
 def _finish(
-    run: Run, folder: RunFolder | None, evaluate: loop.Evaluate | None, validation: Stream | None
+    run: Run,
+    folder: RunFolder | None,
+    evaluate: loop.Evaluate | None,
+    validation: Stream | None,
+    further: Mapping[str, tuple[Stream, loop.Evaluate]],
 ) -> dict[str, Any]:
     """Write model.keras, the report and, last, metrics.json, where there is a folder; return the latter's content."""
     state, keep = run.state, run.settings.train.keep
@@ -248,16 +256,30 @@ def _finish(
         measured = {name: state.rows[-1][name] for name in ("loss", "top1", "top5", "examples")}
     content = {
         **measured,
-        "unreadable": int(workers.summed(run.strategy, np.array(len(validation.unreadable) if validation else 0))),
+        "unreadable": _unreadable(run, validation) if validation else 0,
         "measured_on": "validation examples" if validation else "training examples, while training",
         "best": {"epoch": best["epoch"], "top1": best[f"{of}_top1"]} if best else None,
         "epochs": sum(row["epoch"] > 0 for row in state.rows),
         "steps": state.step,
         "training_seconds": round(state.seconds, 1),
     }
+    if further:
+        content["also"] = {
+            name: {
+                **measure()[0].as_dict(),
+                "unreadable": _unreadable(run, stream),
+                "measured_on": f"examples of {name}",
+            }
+            for name, (stream, measure) in further.items()
+        }
     if folder is not None:
         files.write_json(folder.metrics_file, content)
     return content
+
+
+def _unreadable(run: Run, stream: Stream) -> int:
+    """How many of its images could not be read, by all workers."""
+    return int(workers.summed(run.strategy, np.array(len(stream.unreadable))))
 
 
 def _saved(run: Run, path: Path) -> None:

@@ -1,7 +1,7 @@
 """The training loop, whole: steps, epochs, evaluation, checkpoints, and the ways out."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from math import ceil
 from typing import Any, NamedTuple
@@ -28,12 +28,14 @@ def train(
     run: Run,
     batches: Iterator[Any],
     evaluate: Evaluate | None,
+    also: Mapping[str, Evaluate],
     folder: RunFolder,
     monitors: Sequence[Monitor],
     deadline: Deadline,
 ) -> bool:
     """Train from where the run's state stands to its end, an epoch's row at a time; False if the deadline came first.
 
+    also: what measures on further sets, by their names, which the rows show and nothing goes by.
     Raises Interrupted after a signal, DataUnavailable where the disk gives no data, TrainingStopped for a loss that is not
     finite. The state is saved before leaving, whatever fails outside a step, except where it is not finite.
     """
@@ -44,7 +46,7 @@ def train(
     def close(epoch: int, over: bool) -> None:
         """Measure, note and save an epoch that ends here; over: whether somebody asked in it for the run to end."""
         with saving.whatever_fails():
-            row, confusion = _measured(run, epoch, evaluate, monitors, lambda: signals.caught and saving.once())
+            row, confusion = _measured(run, epoch, evaluate, also, monitors, lambda: signals.caught and saving.once())
         _end_epoch(state, row)
         if settings.keep in BEST_OF and state.best_row(BEST_OF[settings.keep]) is row:
             state.best = state.values(averaged=settings.keep == "best_average")
@@ -179,7 +181,12 @@ def _timed(view: View) -> Iterator[None]:
 
 
 def _measured(
-    run: Run, epoch: int, evaluate: Evaluate | None, monitors: Sequence[Monitor], between: Callable[[], object]
+    run: Run,
+    epoch: int,
+    evaluate: Evaluate | None,
+    also: Mapping[str, Evaluate],
+    monitors: Sequence[Monitor],
+    between: Callable[[], object],
 ) -> tuple[Row, np.ndarray | None]:
     """The epoch's row, and validation's confusion matrix. The state changes in its times, and in an average of the best."""
     state, started = run.state, time.perf_counter()
@@ -198,19 +205,25 @@ def _measured(
         "images_per_second": round(_rate(state, training.examples), 1),
         "examples": training.examples,
     }
+    for monitor in monitors if evaluate is not None or also else ():
+        monitor.doing("validating")
     if evaluate is not None:
-        for monitor in monitors:
-            monitor.doing("validating")
         metrics, confusion = evaluate(between=between)
-        row |= {f"validation_{name}": getattr(metrics, name) for name in ("loss", "top1", "top5")}
+        row |= _columns("validation", metrics)
         if run.settings.average is not None and run.settings.average.name == "best":
             average_best(state, row, run.settings.average.count)
         if state.average:
             with averaged(state):
                 metrics, _ = evaluate(between=between)
-            row |= {f"average_{name}": getattr(metrics, name) for name in ("loss", "top1", "top5")}
+            row |= _columns("average", metrics)
+    for name, measure in also.items():
+        row |= _columns(name, measure(between=between)[0])
     state.seconds += time.perf_counter() - started
     return row, confusion
+
+
+def _columns(name: str, metrics: Metrics) -> Row:
+    return {f"{name}_{what}": getattr(metrics, what) for what in ("loss", "top1", "top5")}
 
 
 def _end_epoch(state: State, row: Row) -> None:

@@ -176,9 +176,9 @@ class TensorBoard:
         """Nothing: curves show steps."""
 
     def end_epoch(self, row: Row, confusion: np.ndarray | None) -> bool:
-        """Validation's scalars, the average's beside them, and the confusion matrix."""
-        scalars = {tag: row[f"validation_{tag}"] for tag in ("loss", "top1", "top5") if f"validation_{tag}" in row}
-        scalars |= {tag: value for tag, value in row.items() if tag.startswith("average_")}
+        """Validation's scalars, those of the average and of further sets beside them, and the confusion matrix."""
+        measured = {tag: value for tag, value in row.items() if tag.endswith(("_loss", "_top1", "_top5"))}
+        scalars = {tag.removeprefix("validation_"): value for tag, value in measured.items()}
         self._write(self.validation, scalars, row["step"])
         if confusion is not None:
             self.confusion = row["step"], confusion
@@ -205,7 +205,7 @@ class TensorBoard:
     def _write(self, writer: tf.summary.SummaryWriter, scalars: Mapping[str, float], step: int) -> None:
         with writer.as_default(step=step):
             for tag, value in scalars.items():
-                if tag.removeprefix("average_") not in self.left_out:
+                if tag.rpartition("_")[2] not in self.left_out:
                     tf.summary.scalar(tag, value)
 
 

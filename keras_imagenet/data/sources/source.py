@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
@@ -45,12 +45,14 @@ class Source:
 class Splits:
     """The examples to learn from and those to measure on; they share classes. Either may be missing.
 
-    remarks: what whoever trains on them should know of how they were found, a line each.
+    remarks: what whoever trains on them should know of how they were found, a line each. also: by name, further sets to
+    measure on, of the same classes.
     """
 
     train: Source | None
     validation: Source | None
     remarks: tuple[str, ...] = ()
+    also: Mapping[str, Source] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -64,8 +66,9 @@ class Splits:
 
     @property
     def fingerprint(self) -> str:
-        """Of both, validation's too: rows, patience and the best compare what was measured on the same examples."""
-        return " ".join(source.fingerprint for source in (self.train, self.validation) if source is not None)
+        """Of all, not of train alone: rows, patience and the best compare what was measured on the same examples."""
+        sources = (self.train, self.validation, *self.also.values())
+        return " ".join(source.fingerprint for source in sources if source is not None)
 
     @property
     def _any(self) -> Source:
