@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+import keras_imagenet
 from keras_imagenet import api, recipes
 from keras_imagenet.cli import main
 from keras_imagenet.errors import Interrupted
@@ -171,7 +172,7 @@ def test_seven_functions_lie_between_the_command_and_the_gradients(tmp_path: Pat
     flags = ["--model.name", "fails", "--runtime.run_folder", str(tmp_path / "run"), "--debug"]
     with pytest.raises(ValueError, match="this layer fails") as raised:
         main(["fit", *flags])
-    package = str(Path(api.__file__).parent)
+    package = str(Path(keras_imagenet.__file__).parent)
     outside = [frame for frame in traceback.extract_tb(raised.tb) if frame.filename.startswith(package)]
     # What TensorFlow traces stands in its message.
     inside = re.findall(rf'File "{re.escape(package)}/(\S+)\.py", line \d+, in (\w+)', str(raised.value))
