@@ -11,7 +11,7 @@ from timm.models import regnet as timm_regnet
 from timm.models._efficientnet_blocks import SqueezeExcite
 from timm.models._efficientnet_builder import decode_arch_def, round_channels
 from torch import nn
-from torchvision.models import convnext, efficientnet, mobilenetv2, mobilenetv3, regnet
+from torchvision.models import convnext, efficientnet, mobilenetv2, mobilenetv3, regnet, shufflenetv2
 
 batch_norm = partial(nn.BatchNorm2d, eps=1e-3)
 
@@ -51,6 +51,7 @@ def _torchvision(classes: int) -> dict[str, nn.Module]:
             16,
             num_classes=classes,
         ),
+        "torchvision_shufflenet_v2": shufflenetv2.ShuffleNetV2([2, 1, 1], [24, 8, 16, 24, 16], num_classes=classes),
         "torchvision_regnet": regnet.RegNet(
             regnet.BlockParams.from_init_params(4, 8, 8.0, 1.6, 8, se_ratio=0.25), classes, stem_width=8
         ),

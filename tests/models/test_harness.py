@@ -98,6 +98,10 @@ TINY = {
         ),
         32,
     ),
+    "shufflenet_v2": (
+        _tiny("shufflenet_v2", "shufflenet_v2_x0_5", filters=(8, 16), depths=(2, 1), stem=8, head=16),
+        32,
+    ),
     "regnet": (regnet.RegNet(2, 8, 8.0, 2.0, 8, squeeze_excite=True, stem=8), 32),
     "convnext": (_tiny("convnext", "convnext_tiny", depths=(1, 1, 1, 2), widths=(8, 8, 8, 16)), 32),
     "googlenet": (_tiny("googlenet", "googlenet", stem=(8, 8, 8), stages=(((4, 3, 4, 2, 4, 4),),)), 32),

@@ -92,6 +92,26 @@ TABLES = {
         ),
         options={"padding": "symmetric", "batch_norm": {"epsilon": 1e-3}},
     ),
+    "shufflenet_v2": Table(
+        (
+            ("stem_conv", "conv1.0"),
+            ("stem_norm", "conv1.1"),
+            ("stage{s}_block{b}_shortcut_depthwise_conv", "stage{s+1}.{b-1}.branch1.0"),
+            ("stage{s}_block{b}_shortcut_depthwise_norm", "stage{s+1}.{b-1}.branch1.1"),
+            ("stage{s}_block{b}_shortcut_conv", "stage{s+1}.{b-1}.branch1.2"),
+            ("stage{s}_block{b}_shortcut_norm", "stage{s+1}.{b-1}.branch1.3"),
+            ("stage{s}_block{b}_first_conv", "stage{s+1}.{b-1}.branch2.0"),
+            ("stage{s}_block{b}_first_norm", "stage{s+1}.{b-1}.branch2.1"),
+            ("stage{s}_block{b}_depthwise_conv", "stage{s+1}.{b-1}.branch2.3"),
+            ("stage{s}_block{b}_depthwise_norm", "stage{s+1}.{b-1}.branch2.4"),
+            ("stage{s}_block{b}_last_conv", "stage{s+1}.{b-1}.branch2.5"),
+            ("stage{s}_block{b}_last_norm", "stage{s+1}.{b-1}.branch2.6"),
+            ("head_conv", "conv5.0"),
+            ("head_norm", "conv5.1"),
+            ("logits", "fc"),
+        ),
+        options={"padding": "symmetric", "batch_norm": {"epsilon": 1e-5}},
+    ),
     "regnet": Table(
         (
             ("stem_conv", "stem.0"),
