@@ -37,6 +37,7 @@ SIZES = {
     "timm_vit": (32, 48),
     "timm_vit_scaled": (32, 48),
     "timm_vit_distilled": (32, 48),
+    "timm_deit3": (32, 48),
     "timm_mlp_mixer": (32,),
     "torchvision_swin": (32, 52),  # 8 and 13 pixels a side in windows of 4
     "timm_swin": (64, 96),  # where windows do not fit, timm shifts before it fills up, torchvision after

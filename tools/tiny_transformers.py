@@ -24,6 +24,17 @@ def tiny_transformers(classes: int) -> dict[str, nn.Module]:
         "timm_vit_distilled": timm_deit.VisionTransformerDistilled(
             32, 16, num_classes=classes, embed_dim=8, depth=1, num_heads=2, dynamic_img_size=True
         ),
+        "timm_deit3": timm_vit.VisionTransformer(
+            32,
+            16,
+            num_classes=classes,
+            embed_dim=8,
+            depth=1,
+            num_heads=2,
+            init_values=0.1,
+            no_embed_class=True,
+            dynamic_img_size=True,
+        ),
         "timm_mlp_mixer": timm_mlp_mixer.MlpMixer(classes, 32, patch_size=16, num_blocks=2, embed_dim=8),
         "torchvision_swin": swin_transformer.SwinTransformer([4, 4], 8, [2, 2], [2, 4], [4, 4], num_classes=classes),
         "timm_swin": timm_swin.SwinTransformer(

@@ -4,6 +4,7 @@
 instead of a class token, a hidden tanh layer before the logits.
 `_distilled` has a second token with a head of its own, whose logits are averaged with the class token's, in training
 too, where there is no teacher (arXiv:2012.12877, section 4).
+'deit3' (arXiv:2204.07118, section 3) scales its branches, and its class token has no position.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from keras_imagenet.models import blocks, parameters
 
 @dataclass(frozen=True)
 class ViT:
-    """Width of a token, depth, heads, pixels a side of a patch; plain and distilled as the module says."""
+    """Width of a token, depth, heads, pixels a side of a patch; plain and distilled as the module says.
+
+    layer_scale: what factors on residual branches start at; None for no factors. class_position: whether the class token
+    has a position, as the patches have.
+    """
 
     width: int
     depth: int
@@ -27,6 +32,8 @@ class ViT:
     patch_size: int = 16
     plain: bool = False
     distilled: bool = False
+    layer_scale: float | None = None
+    class_position: bool = True
 
 
 VARIANTS = {
@@ -39,6 +46,8 @@ VARIANTS = {
     "deit_tiny_distilled_patch16_224": ViT(192, 12, 3, distilled=True),
     "deit_small_distilled_patch16_224": ViT(384, 12, 6, distilled=True),
     "deit_base_distilled_patch16_224": ViT(768, 12, 12, distilled=True),
+    "deit3_small_patch16_224": ViT(384, 12, 6, layer_scale=1e-4, class_position=False),
+    "deit3_base_patch16_224": ViT(768, 12, 12, layer_scale=1e-4, class_position=False),
     "vit_tiny_patch16_plain": ViT(192, 12, 3, plain=True),
     "vit_small_patch16_plain": ViT(384, 12, 6, plain=True),
     "vit_base_patch16_plain": ViT(768, 12, 12, plain=True),
@@ -60,17 +69,18 @@ def features(
 ) -> list[KerasTensor]:
     """A feature [batch, width] for each head: one or, distilled, two.
 
-    layer_scale: what factors on residual branches start at; None for no factors.
+    layer_scale: over the network's own.
     """
+    scale = network.layer_scale if layer_scale is None else layer_scale
     patch_size = network.patch_size
     ones = parameters.ones(images)
     x = keras.layers.Conv2D(
         network.width, patch_size, strides=patch_size, kernel_initializer=WEIGHTS, name="patch_embedding"
     )(images)
     tokens = ("class_token", "distillation_token") if network.distilled else ("class_token",)
-    x = _with_sine_positions(x) if network.plain else _with_learned_positions(x, ones, tokens)
+    x = _with_sine_positions(x) if network.plain else _with_learned_positions(x, ones, tokens, network.class_position)
     for block, rate in enumerate(blocks.drop_rates(stochastic_depth, network.depth, stochastic_depth_form), start=1):
-        x = _block(x, ones, network, layer_scale, rate, name=f"block{block}")
+        x = _block(x, ones, network, scale, rate, name=f"block{block}")
     x = _norm(x, name="norm")
     if network.plain:
         x = keras.layers.GlobalAveragePooling1D(name="mean")(x)
@@ -120,13 +130,21 @@ def _block(
     return joined(hidden, x, 2)
 
 
-def _with_learned_positions(x: KerasTensor, ones: KerasTensor, tokens: tuple[str, ...]) -> KerasTensor:
+def _with_learned_positions(
+    x: KerasTensor, ones: KerasTensor, tokens: tuple[str, ...], class_position: bool
+) -> KerasTensor:
     _, height, width, channels = x.shape
     x = keras.layers.Reshape((height * width, channels), name="tokens")(x)  # [batch, positions, channels]
-    learned = [parameters.parameter(ones, (1, channels), POSITIONS, name=token) for token in tokens]
-    x = keras.layers.Concatenate(axis=1, name="with_class_token")([*learned, x])
-    positions = parameters.parameter(ones, (len(tokens) + height * width, channels), POSITIONS, name="positions")
-    return keras.layers.Add(name="with_positions")([x, positions])
+
+    def with_tokens(x: KerasTensor) -> KerasTensor:
+        learned = [parameters.parameter(ones, (1, channels), POSITIONS, name=token) for token in tokens]
+        return keras.layers.Concatenate(axis=1, name="with_class_token")([*learned, x])
+
+    def with_positions(x: KerasTensor) -> KerasTensor:
+        positions = parameters.parameter(ones, tuple(x.shape[1:]), POSITIONS, name="positions")
+        return keras.layers.Add(name="with_positions")([x, positions])
+
+    return with_positions(with_tokens(x)) if class_position else with_tokens(with_positions(x))
 
 
 def _with_sine_positions(x: KerasTensor) -> KerasTensor:

@@ -83,6 +83,7 @@ def _scaled(settings: Settings, rate: float) -> float:
 def _spared(settings: Settings, cell: str | None) -> str | None:
     """Kinds of weights in the table's order; /bn/ for what bears that name at the source."""
     kinds = KINDS.get(registry.family(settings.model.name), {"norms", "biases"})
+    kinds = kinds | {"layer_scales"} if settings.model.layer_scale else kinds
     spared = set(settings.optimizer.spare)
     if cell == "/bn/" and spared in ({"stem_norm", "*_norm[0-9]"}, {"norms"}):
         return cell  # torchvision calls the shortcuts' norms downsample.1; others call every norm bn.
@@ -178,6 +179,8 @@ def _augmentation(settings: Settings) -> dict[str, Any]:
 def _policy(augment: AugmentSettings) -> str | None:
     if augment.trivial_augment:
         return "trivialaugment"
+    if augment.three_augment:
+        return "3-augment"
     if augment.auto_augment:
         return f"autoaugment-{augment.auto_augment}"
     if augment.lighting:

@@ -208,6 +208,7 @@ WAYS: dict[str, Way] = {
     "ffcv": ffcv,
     "big_vision": big_vision,
     "deit": deit,
+    "deit3": deit,
     "convnext": convnext,
     "swin": swin,
     "pycls": pycls,

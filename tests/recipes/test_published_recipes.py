@@ -28,6 +28,10 @@ UNCHECKED = {"recipe", "row", "source", "notes", "published_weights"}
 OTHERWISE: dict[str, dict[str, str | None]] = {
     # Kept beside the weights there, but never evaluated.
     **{f"imagenet/deit/{size}": {"average": None, "average_decay": None} for size in ("tiny", "small", "base")},
+    **{
+        f"imagenet/deit3/{name}": {"average": None, "average_decay": None}
+        for name in ("small-800ep", "base-800ep-192", "base-20ep-224")
+    },
     # There the weights of the three checkpoints that improved last are averaged by hand.
     **{f"imagenet/torchvision/mobilenet_v3_{size}-v1": {"average": None} for size in ("large", "small")},
     # 780 steps, which are 2.5 epochs of 312 there.

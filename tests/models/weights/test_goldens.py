@@ -141,6 +141,7 @@ NETWORKS = {
     "timm_vit": (vit, VIT, {}),
     "timm_vit_scaled": (vit, replace(VIT, depth=1), {"layer_scale": 1.0}),
     "timm_vit_distilled": (vit, replace(VIT, depth=1, distilled=True), {}),
+    "timm_deit3": (vit, replace(VIT, depth=1, layer_scale=1.0, class_position=False), {}),
     "timm_mlp_mixer": (mlp_mixer, mlp_mixer.MLPMixer(8, 2, 16, 4, 32), {}),
     "torchvision_swin": (swin, SWIN, {}),
     "timm_swin": (swin, SWIN, {}),
