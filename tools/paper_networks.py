@@ -44,6 +44,25 @@ def cifar_net(channels: int, classes: int) -> nn.Module:
     return nn.Sequential(_norm_relu(channels, 24, 1), *stages, *head)
 
 
+def airbench94(channels: int, classes: int) -> nn.Module:
+    """A 2x2 convolution to whiten patches, then 64, 256 and 256 filters in pairs of convolutions (arXiv:2404.00498, section 3)."""
+
+    def norm(filters: int) -> nn.Module:
+        layer = nn.BatchNorm2d(filters)
+        layer.weight = None
+        return layer
+
+    def group(inputs: int, outputs: int) -> list[nn.Module]:
+        first = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        return [first, nn.MaxPool2d(2), norm(outputs), nn.GELU(), second, norm(outputs), nn.GELU()]
+
+    whitened = 2 * 4 * channels
+    groups = [*group(whitened, 64), *group(64, 256), *group(256, 256)]
+    head = (nn.MaxPool2d(3), nn.Flatten(), nn.Linear(256, classes, bias=False))
+    return nn.Sequential(nn.Conv2d(channels, whitened, 2), nn.GELU(), *groups, *head)
+
+
 def _norm_relu(inputs: int, outputs: int, stride: int) -> nn.Module:
     convolution = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())

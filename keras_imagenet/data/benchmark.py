@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_imagenet import files
 from keras_imagenet.data import order
+from keras_imagenet.data.augment import flip
 from keras_imagenet.data.pipeline import group_size, variation
 from keras_imagenet.data.sources import Source
 from keras_imagenet.preset import Preset
@@ -94,6 +95,12 @@ def stages(source: Source, preset: Preset, settings: AugmentSettings, training: 
     augmented = variation(settings if training else AugmentSettings(), preset)
     crop = variation(AugmentSettings(random_resized_crop=settings.random_resized_crop if training else None), preset)
 
+    alternates = training and settings.flip == "alternating"
+
+    def drawn(seeds: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What the host would draw beside the seeds."""
+        return {"mirrored": flip.mirrored(seeds)} if alternates else {}
+
     def read(indices: tf.Tensor, seeds: tf.Tensor) -> list[tf.Tensor]:
         return [source.read(index) for index in tf.unstack(indices)]
 
@@ -101,7 +108,7 @@ def stages(source: Source, preset: Preset, settings: AugmentSettings, training: 
         return crop(read(indices, seeds), {"seeds": seeds})["images"]
 
     def whole(indices: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
-        return augmented(read(indices, seeds), {"seeds": seeds})["images"]
+        return augmented(read(indices, seeds), {"seeds": seeds, **drawn(seeds)})["images"]
 
     return {"read": read, "decode": decode, "augment": whole, "batch": whole}
 

@@ -25,7 +25,8 @@ class Plan:
     """One batch, or one replica's slice of it, of k rows.
 
     positions: int64 [k]. epochs: int64 [k]. indices: int64 [k] in [0, n), which example stands in each row.
-    seeds: int32 [k, 2], each example's own. weights: float32 [k], 1 for a real row and 0 for padding.
+    seeds: int32 [k, 2], each example's own. weights: float32 [k], 1 for a real row and 0 for padding. times: int64 [k], how
+    often the example stood in the run before.
     """
 
     positions: np.ndarray
@@ -33,6 +34,7 @@ class Plan:
     indices: np.ndarray
     seeds: np.ndarray
     weights: np.ndarray
+    times: np.ndarray
 
 
 def training_plan(
@@ -55,7 +57,8 @@ def training_plan(
     draws, repetitions = repeated(positions, batch_size, repeats)
     passes, indices = (draw or examples)(draws, n, run_seed)
     seeds = example_seeds(run_seed, passes, indices, repetitions)
-    return Plan(positions, positions // n, indices, seeds, np.ones(len(positions), np.float32))
+    weights = np.ones(len(positions), np.float32)
+    return Plan(positions, positions // n, indices, seeds, weights, passes * repeats + repetitions)
 
 
 def evaluation_plan(step: int, batch_size: int, n: int, run_seed: int = 0, replica: int = 0, replicas: int = 1) -> Plan:
@@ -64,7 +67,7 @@ def evaluation_plan(step: int, batch_size: int, n: int, run_seed: int = 0, repli
     indices = np.minimum(positions, n - 1)
     epochs = np.zeros_like(positions)
     weights = (positions < n).astype(np.float32)
-    return Plan(positions, epochs, indices, example_seeds(run_seed, epochs, indices), weights)
+    return Plan(positions, epochs, indices, example_seeds(run_seed, epochs, indices), weights, epochs)
 
 
 def repeated(positions: np.ndarray, batch_size: int, repeats: int) -> tuple[np.ndarray, np.ndarray]:

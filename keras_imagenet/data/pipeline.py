@@ -87,27 +87,38 @@ def _kind(
         read = [source.read(index) for index in tf.unstack(rows["index"])]
         return augmented(read, {name: value for name, value in rows.items() if name != "index"})
 
-    return examples, mixing.on_host(stretch.augment, stretch.preset, seed), stock.build(stretch.augment.keras_cv)
+    return examples, _drawn(stretch, seed), stock.build(stretch.augment.keras_cv)
+
+
+def _drawn(stretch: Stretch, seed: int) -> mixing.Draw:
+    """What is drawn on the host: for the device, and mirrored, bool [k], which goes into the images."""
+    mixed = mixing.on_host(stretch.augment, stretch.preset, seed)
+    if stretch.augment.flip != "alternating":
+        return mixed
+    return lambda step, plan: {"mirrored": flip.alternating(plan, seed), **mixed(step, plan)}
 
 
 def variation(settings: AugmentSettings, preset: Preset) -> Callable[[Sequence[tf.Tensor], Example], Example]:
     """What training does to n images, encoded or uint8 [h, w, c], up to what stock layers do, as a function.
 
-    It takes the images and their rows, of which seeds, int32 [n, 2], are needed, and adds to the rows what comes of the
-    images: uint8 [n, height, width, channels].
+    It takes the images and their rows, of which seeds, int32 [n, 2], are needed, and for alternating flips mirrored, bool [n],
+    which it takes out. It adds to the rows what comes of the images: uint8 [n, height, width, channels].
     """
     crop = settings.random_resized_crop
     drawing = {} if crop is None else crop.model_dump(exclude_none=True)
     # Mirrored while it is resampled, an image takes no time for it.
     mirrors = crop is not None and settings.flip == "horizontal" and not settings.pad_crop
-    layers = augment.build(settings.model_copy(update={"flip": "none"}) if mirrors else settings, preset)
+    done = mirrors or settings.flip == "alternating"
+    layers = augment.build(settings.model_copy(update={"flip": "none"}) if done else settings, preset)
 
     def augmented(read: Sequence[tf.Tensor], rows: Example) -> Example:
+        rows = dict(rows)
+        mirrored = flip.mirrored(fold(rows["seeds"], "flip")) if mirrors else rows.pop("mirrored", None)
         if crop is not None:
-            mirrored = flip.mirrored(fold(rows["seeds"], "flip")) if mirrors else None
             pixels = images.random_resized_crops(read, rows["seeds"], preset, mirrored=mirrored, **drawing)
         else:
             pixels = images.evaluation_crops(read, preset)
+            pixels = pixels if mirrored is None else flip.mirror(pixels, mirrored)
         group = {"images": pixels, **rows}
         for layer in layers:
             group = layer(group)

@@ -127,6 +127,12 @@ class Settings(Group):
                     f"schedule.milestones: {milestone:g} does not come before the end of the run's {epochs:g} epochs; "
                     "leave it out, or give more train.epochs"
                 )
+        for pattern, end in self.optimizer.freeze_after.items():
+            if end >= epochs:
+                raise ValueError(
+                    f"optimizer.freeze_after: {pattern} learns to the end of the run's {epochs:g} epochs; "
+                    "give fewer, or leave it out"
+                )
         if self.phases and self.phases[-1].from_epoch >= epochs:
             raise ValueError(
                 f"phases: from_epoch {self.phases[-1].from_epoch:g} does not come before the end of the run's {epochs:g} epochs; "

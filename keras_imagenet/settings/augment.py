@@ -236,8 +236,8 @@ class AugmentSettings(Group):
     """Pixels of border on each side before a random crop back to the size; the CIFAR augmentation."""
     pad_crop_border: Literal["zeros", "reflect"] = "zeros"
     """What the border holds: zeros, or the image mirrored at its edge."""
-    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
-    """Flips with probability 1/2 along each named axis."""
+    flip: Literal["none", "horizontal", "vertical", "both", "alternating"] = "none"
+    """Flips with probability 1/2 along each named axis; alternating: left to right each second time that an example comes."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
     """Largest rotation either way, in degrees."""
     three_augment: bool = False

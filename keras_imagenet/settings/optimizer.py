@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from keras_imagenet.settings.group import Group
+from keras_imagenet.settings.group import Epochs, Group
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 SPARED = ("norms", "biases", "embeddings", "layer_scales")
@@ -20,6 +20,10 @@ class _Optimizer(Group):
     """What is not decayed: norms, biases, embeddings, layer_scales, layers or variables' paths (stem_conv, *_norm/*); [] for nothing."""
     rate_factors: dict[str, PositiveFloat] = Field(default_factory=dict)
     """What the rate of layers or variables is multiplied by: {pattern: factor}; where several patterns fit, by all of them."""
+    decay_factors: dict[str, PositiveFloat] = Field(default_factory=dict)
+    """What the decay of layers or variables is multiplied by, beside rate_factors, which most decay goes by too: {pattern: factor}."""
+    freeze_after: dict[str, Epochs] = Field(default_factory=dict)
+    """Passes over the data, counted in updates, after which layers or variables stand still: {pattern: epochs}."""
     depth_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
     """For fine-tuning: each block learns at this share of the rate of the block behind it, decay included; the head at the full rate."""
 
@@ -27,6 +31,10 @@ class _Optimizer(Group):
     def _spares_from_something(self):
         if self.spare != SPARED and not self.weight_decay:
             raise ValueError("spare does nothing without weight_decay; give weight_decay above 0, or leave it out")
+        if self.decay_factors and not self.weight_decay:
+            raise ValueError(
+                "decay_factors do nothing without weight_decay; give weight_decay above 0, or leave them out"
+            )
         return self
 
 

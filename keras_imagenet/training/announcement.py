@@ -105,7 +105,7 @@ def _beyond(run: Run) -> list[str]:
 
 
 def _sparing(run: Run) -> str:
-    """What is not decayed, in words, and how far rates differ."""
+    """What is not decayed, in words, how far rates differ, and what stands still later."""
     treated = optimizers.table(run.optimizer, run.state.weights)
     decayed = {group.kind for group in treated if group.decay}
     words = [
@@ -115,9 +115,9 @@ def _sparing(run: Run) -> str:
     ]
     spared = "; " + " and ".join(", ".join(words).rsplit(", ", 1)) + " are spared" if words else ""
     factors = {group.factor for group in treated}
-    return spared + (
-        f"; rates differ by factors of {min(factors):.3g} to {max(factors):.3g}" if len(factors) > 1 else ""
-    )
+    differ = f"; rates differ by factors of {min(factors):.3g} to {max(factors):.3g}" if len(factors) > 1 else ""
+    ends = [f"; {group.first} stands still after step {group.end:,}" for group in treated if group.end is not None]
+    return "".join([spared, differ, *ends])
 
 
 def _sam(run: Run) -> list[str]:

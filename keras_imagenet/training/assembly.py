@@ -118,7 +118,7 @@ def assemble(
         )
     solved = _probe(settings, preset, training, strategy, network, evaluated, begin) if begin else None
     with strategy.scope():
-        optimizer = optimizer_of(settings, network, course.batches.size)
+        optimizer = optimizer_of(settings, network, course.batches.size, course)
         average = _average(settings, course)
         state = states.start(network, optimizer, settings.runtime.precision, average)
     if solved is not None:
@@ -162,12 +162,20 @@ def assemble(
     )
 
 
-def optimizer_of(settings: Settings, network: keras.Model, batch_size: int) -> optimizers.Optimizer:
-    """The optimizer, and what decay and rates act on in this network. Raises SettingsError for a pattern that fits nothing."""
+def optimizer_of(
+    settings: Settings, network: keras.Model, batch_size: int, course: Course | None = None
+) -> optimizers.Optimizer:
+    """The optimizer, and what decay and rates act on in this network. Raises SettingsError for a pattern that fits nothing.
+
+    course: without one, nothing says when weights come to stand still, and none does.
+    """
     factor = settings.optimizer.depth_factor
     factors = freezing.depth_factors(network, factor) if factor < 1 else None
     peak = schedules.scaled(settings.optimizer.learning_rate, batch_size, settings.schedule.reference_batch)
-    return optimizers.build(settings.optimizer, network.trainable_variables, factors, peak, network.weights)
+    steps_until = None if course is None else partial(course.batches.steps, n=course.examples)
+    return optimizers.build(
+        settings.optimizer, network.trainable_variables, factors, peak, network.weights, steps_until
+    )
 
 
 def open_data(run: Run, console: Console) -> tuple[Stream, Stream | None]:
@@ -231,7 +239,7 @@ def _probe(
         evaluated,
         preset,
         training,
-        mirrored=settings.augment.flip == "horizontal",
+        mirrored=settings.augment.flip in ("horizontal", "alternating"),
         seed=settings.runtime.seed,
         threads=runtime.threads(settings.runtime),
         report=partial(_report_unreadable, settings.data.source.unreadable, console),

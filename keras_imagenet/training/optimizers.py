@@ -5,8 +5,8 @@ What decay and rate act on is data beside the rules. `training.step` gives an op
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, NamedTuple
 
@@ -23,13 +23,15 @@ from keras_imagenet.training.rules import Rule, Slots
 class Optimizer:
     """For each weight its rule, the coefficient of its decay, and what its rate is multiplied by.
 
-    clip_norm: LAMB's own bound on the norm of all gradients together.
+    clip_norm: LAMB's own bound on the norm of all gradients together. ends: for each weight, the number of updates after which
+    it stands still, or None.
     """
 
     rules: tuple[Rule, ...]
     decays: tuple[float, ...]
     factors: tuple[float, ...]
     clip_norm: float | None = None
+    ends: tuple[int | None, ...] = ()
 
     def update(
         self,
@@ -50,7 +52,11 @@ class Optimizer:
                 self.rules, weights, gradients, slots, self.decays, self.factors, strict=True
             )
         ]
-        return [weight for weight, _ in updated], [own for _, own in updated]
+        learned = [weight for weight, _ in updated]
+        for place, end in enumerate(self.ends):
+            if end is not None:
+                learned[place] = tf.where(count > end, weights[place], learned[place])
+        return learned, [own for _, own in updated]
 
 
 def build(
@@ -59,12 +65,13 @@ def build(
     rate_factors: Mapping[str, float] | None = None,
     peak: float | None = None,
     among: Sequence[keras.Variable] | None = None,
+    steps_until: Callable[[float], int] | None = None,
 ) -> Optimizer:
     """The optimizer of the settings for these weights, in the network's order; among: all of its, where some do not learn.
 
     rate_factors: by a variable's path, what its learning rate is multiplied by beside the settings' own factors, in
-    decay by the rate too; 1 if not given. peak: the schedule's peak rate, the settings' if not given. Raises SettingsError
-    for a pattern that fits nothing.
+    decay by the rate too; 1 if not given. peak: the schedule's peak rate, the settings' if not given. steps_until: steps of so
+    many epochs; nothing is frozen later if not given. Raises SettingsError for a pattern that fits nothing.
     """
     own = kinds.fitting(settings.rate_factors, variables, "optimizer.rate_factors")
     factors = [
@@ -74,16 +81,25 @@ def build(
         for variable, patterns in zip(variables, own, strict=True)
     ]
     spared = kinds.fitting(settings.spare, variables, "optimizer.spare")
-    decays = [0.0 if patterns else settings.weight_decay for patterns in spared]
+    shares = kinds.fitting(settings.decay_factors, variables, "optimizer.decay_factors")
+    decays = [
+        0.0 if patterns else settings.weight_decay * prod(settings.decay_factors[pattern] for pattern in share)
+        for patterns, share in zip(spared, shares, strict=True)
+    ]
     if settings.name == "sgdw" or getattr(settings, "decay", None) == "by_schedule":
         # Decay that goes by the schedule alone: rules multiply by the rate.
         decays = [
             decay / ((peak or settings.learning_rate) * factor) for decay, factor in zip(decays, factors, strict=True)
         ]
+    frozen = kinds.fitting(settings.freeze_after, variables, "optimizer.freeze_after")
+    ends = tuple(
+        steps_until(min(settings.freeze_after[pattern] for pattern in patterns)) if patterns and steps_until else None
+        for patterns in frozen
+    )
     if settings.name == "muon":
-        return _muon(settings, kinds.of_matrices(variables, among or variables), decays, factors)
+        return replace(_muon(settings, kinds.of_matrices(variables, among or variables), decays, factors), ends=ends)
     rule = (_rule(settings),) * len(variables)
-    return Optimizer(rule, tuple(decays), tuple(factors), getattr(settings, "clip_norm", None))
+    return Optimizer(rule, tuple(decays), tuple(factors), getattr(settings, "clip_norm", None), ends)
 
 
 def _rule(settings: OptimizerSettings) -> Rule:
@@ -124,7 +140,8 @@ def _muon(
 class Treated(NamedTuple):
     """Weights that are treated alike: their kind, how many tensors and values, the first one's path, and how.
 
-    decay: the coefficient; decoupled, it acts times the rate. factor: what the rate is multiplied by.
+    decay: the coefficient; decoupled, it acts times the rate. factor: what the rate is multiplied by. end: the number of
+    updates after which they stand still, or None.
     """
 
     kind: str
@@ -134,18 +151,20 @@ class Treated(NamedTuple):
     rule: str
     decay: float
     factor: float
+    end: int | None
 
 
 def table(optimizer: Optimizer, variables: Sequence[keras.Variable]) -> list[Treated]:
     """What decay and rate factors act on: a row for all weights of a kind that are treated alike, in the network's order."""
     found: dict[tuple[Any, ...], list[keras.Variable]] = {}
-    for variable, rule, decay, factor in zip(
-        variables, optimizer.rules, optimizer.decays, optimizer.factors, strict=True
+    ends = optimizer.ends or (None,) * len(variables)
+    for variable, rule, decay, factor, end in zip(
+        variables, optimizer.rules, optimizer.decays, optimizer.factors, ends, strict=True
     ):
-        found.setdefault((kinds.kind(variable), rule.name, decay, factor), []).append(variable)
+        found.setdefault((kinds.kind(variable), rule.name, decay, factor, end), []).append(variable)
     return [
-        Treated(kind, len(group), sum(prod(v.shape) for v in group), group[0].path, rule, decay, factor)
-        for (kind, rule, decay, factor), group in found.items()
+        Treated(kind, len(group), sum(prod(v.shape) for v in group), group[0].path, *treated)
+        for (kind, *treated), group in found.items()
     ]
 
 
@@ -159,7 +178,7 @@ def lines(treated: Sequence[Treated]) -> list[str]:
             f"{row.values:,}",
             row.rule,
             f"{row.decay:.4g}",
-            f"x {row.factor:.4g}",
+            f"x {row.factor:.4g}" + ("" if row.end is None else f" up to step {row.end:,}"),
             row.first,
         )
         for row in treated

@@ -26,7 +26,8 @@ def batch(rows: int, side: int = 12) -> tuple[tf.Tensor, tf.Tensor, Plan]:
     values = tf.range(1.0, rows + 1)[:, tf.newaxis, tf.newaxis, tf.newaxis]
     seeds = np.random.default_rng(3).integers(-(2**31), 2**31, (rows, 2)).astype(np.int32)
     positions = np.arange(rows)
-    plan = Plan(positions, np.zeros_like(positions), positions, seeds, np.ones(rows, np.float32))
+    zeros = np.zeros_like(positions)
+    plan = Plan(positions, zeros, positions, seeds, np.ones(rows, np.float32), zeros)
     return tf.tile(values, (1, side, side, 3)), tf.eye(rows), plan
 
 

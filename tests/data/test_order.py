@@ -194,3 +194,13 @@ def test_a_tenth_of_an_epoch_is_exact():
     assert order.steps_until(0.1 * 3, 10, 1) == 4
     assert order.steps_until(0.3, 10, 1) == 3
     assert order.steps_until(0.7, 1000, 100) == 7
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_times_count_how_often_an_example_came(repeats):
+    plans = [order.training_plan(step, 6, 10, run_seed=3, repeats=repeats) for step in range(20)]
+    indices, times = (np.concatenate([getattr(plan, name) for plan in plans]) for name in ("indices", "times"))
+    for index in range(10):
+        found = sorted(times[indices == index])
+        # Of the last draw the batch that brings the rest may be the next.
+        assert found[:-repeats] == [*range(len(found) - repeats)]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_imagenet.data import pipeline
+from keras_imagenet.data import order, pipeline
 from keras_imagenet.data.sources import open_source
 from keras_imagenet.errors import DataError, SettingsError
 from keras_imagenet.preset import Preset
@@ -76,6 +76,30 @@ def test_an_epoch_holds_every_example_once(photos: Path) -> None:
     batches = stream(photos, settings=AugmentSettings())
     labels = np.concatenate([next(batches)["labels"].numpy() for _ in range(11)])
     assert [list(part).count(1) for part in np.split(labels, 4)] == [11, 11, 11, 11]
+
+
+@pytest.mark.parametrize("crop", [None, {}])
+def test_alternating_flips_turn_an_example_each_time_that_it_comes(photos: Path, crop: dict | None) -> None:
+    """Half of the examples the first time; with repeats a batch shows both ways; from any step on the same."""
+    options = {"batch_size": 8, "n": 22, "run_seed": 3, "repeats": 2}
+    plain = stream(photos, settings=AugmentSettings(random_resized_crop=crop), repeats=2)
+    turning = AugmentSettings(random_resized_crop=crop, flip="alternating")
+    turned, later = (stream(photos, settings=turning, repeats=2, first_step=step) for step in (0, 5))
+    ways: dict[int, list[tuple[int, bool]]] = {}
+    for step in range(11):
+        plan, was, found = order.training_plan(step, **options), next(plain), next(turned)
+        assert found.keys() == was.keys()
+        if step >= 5:
+            assert checksum(next(later)) == checksum(found)
+        for index, time, one, other in zip(
+            plan.indices, plan.times, was["images"].numpy(), found["images"].numpy(), strict=True
+        ):
+            mirrored = not np.array_equal(one, other)
+            np.testing.assert_array_equal(one[:, ::-1] if mirrored else one, other)
+            ways.setdefault(index, []).append((time, mirrored))
+    assert all(len({mirrored ^ (time % 2 == 1) for time, mirrored in found}) == 1 for found in ways.values())
+    first = [mirrored ^ (time % 2 == 1) for (time, mirrored), *_ in ways.values()]
+    assert 0.2 < np.mean(first) < 0.8
 
 
 def test_an_unreadable_image_is_named_and_has_weight_0(photos: Path, tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ STEP = ("schedule.name", "step")
         ({"schedule.name": "step", "schedule.milestones": "[3, 10]"}, "schedule.milestones: 10 does not come before"),
         ({"schedule.warmup_from": "0.1"}, "warmup_from does nothing without warmup_epochs"),
         ({"optimizer.nesterov": "true", "optimizer.momentum": "0"}, "nesterov does nothing without momentum"),
+        ({"optimizer.decay_factors": "{logits: 2}"}, "decay_factors do nothing without weight_decay"),
+        ({"optimizer.freeze_after": "{logits: 10}"}, "freeze_after: logits learns to the end of the run's 10 epochs"),
         ({"train.clip_norm": "1", "train.clip_value": "1"}, "train: give one of clip_norm and clip_value"),
         ({"train.keep": "average"}, "train.keep average: there is no average; name one in average.name"),
         ({"average.name": "swa", "average.from_epoch": "11"}, "average.from_epoch = 11: is more than the run's 10 epochs"),

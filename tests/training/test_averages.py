@@ -161,3 +161,36 @@ def test_steps_move_the_average_and_evaluation_borrows_it(statistics: bool) -> N
     for one, other in zip(state.values(), own, strict=True):
         np.testing.assert_array_equal(one, other)
     assert {name for name, _ in state.tensors()} >= {f"average/{place}" for place in wanted}
+
+
+def test_lookahead_moves_more_slowly_towards_the_end() -> None:
+    """legacy/airbench94.py: every fifth step, 0.95 ** 5 of the average times the cube of the progress."""
+    decay = average(8, 4, 80, name="lookahead").decay
+    found = [float(decay(tf.constant(step, tf.int64))) for step in range(40)]
+    wanted = [0.95**5 * (count / 40) ** 3 if count % 5 == 0 else 1.0 for count in range(1, 41)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def test_weights_go_on_from_lookahead_s_average() -> None:
+    """The second of two steps moves it: without it the weights would be where the average is drawn to."""
+    results = []
+    for kept in (average(2, 4, 2, name="lookahead", every=2, decay=0.5), None):
+        keras.utils.set_random_seed(0)
+        images = keras.Input((1, 1, 1))
+        network = keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(images)))
+        optimizer = optimizers.build(SGDSettings(), network.trainable_variables)
+        state = states.start(network, optimizer, "float32", kept)
+        objective = objectives.Objective(Preset(size=(1, 1), channels=1, mean=(0.0,), std=(1.0,)), 2)
+        one_step = step.build(state, objective, optimizer, tf.distribute.get_strategy(), step.Plan(2), average=kept)
+        rows = {"images": tf.constant([[[[9]]], [[[255]]]]), "labels": tf.constant([0, 1]), "weights": tf.ones(2)}
+        walk = [state.values()]
+        for number in range(2):
+            one_step(rows, tf.constant(0.5, tf.float64), tf.constant(number, tf.int64))
+            walk.append(state.values())
+        results.append((walk, state.average))
+    (led, mean), (alone, _) = results
+    share = 0.5 * (2 / 4) ** 3
+    for place in range(2):
+        np.testing.assert_array_equal(led[1][place], alone[1][place])
+        np.testing.assert_allclose(led[2][place], share * led[0][place] + (1 - share) * alone[2][place], rtol=1e-6)
+        np.testing.assert_array_equal(led[2][place], mean[place])

@@ -185,6 +185,26 @@ def test_rate_factors_slow_adamw_s_decay_too() -> None:
     np.testing.assert_array_equal(bias, BIAS)
 
 
+def test_decay_factors_act_on_decay_alone() -> None:
+    """airbench94: biases at 64 times the rate, and no more decay than the others."""
+    more = {"rate_factors": {"bias": 64}, "decay_factors": {"bias": 1 / 64}}
+    settings = SGDSettings(weight_decay=0.5, momentum=0, spare=(), **more)
+    nothing = descend(optimizers.build(settings, weights()), [0.01], lambda number, shape: np.zeros(shape))
+    for found, initial in zip(nothing, (KERNEL, BIAS), strict=True):
+        np.testing.assert_allclose(found, initial * (1 - 0.01 * 0.5), rtol=1e-6)
+
+
+def test_weights_stand_still_after_their_epochs() -> None:
+    """The bias after two updates, where an epoch has two; the kernel goes on."""
+    settings = SGDSettings(freeze_after={"bias": 1})
+    optimizer = optimizers.build(settings, weights(), steps_until=lambda epochs: int(2 * epochs))
+    two, five = (descend(optimizer, [0.1] * steps) for steps in (2, 5))
+    plain = descend(optimizers.build(SGDSettings(), weights()), [0.1] * 5)
+    np.testing.assert_array_equal(five[1], two[1])
+    assert np.all(five[1] != plain[1])
+    np.testing.assert_array_equal(five[0], plain[0])
+
+
 def test_rate_factors_of_one_change_nothing() -> None:
     """Adam's moments and decay come to the same numbers as without factors."""
     settings = AdamSettings(name="adamw", weight_decay=0.5)

@@ -51,7 +51,7 @@ def _steps(settings: AugmentSettings, preset: Preset) -> dict:
     steps = {}
     if settings.pad_crop:
         steps["pad_crop"] = partial(pad_crop, padding=settings.pad_crop, border=settings.pad_crop_border)
-    if settings.flip != "none":
+    if settings.flip in ("horizontal", "vertical", "both"):
         steps["flip"] = partial(
             flip,
             horizontally=settings.flip in ("horizontal", "both"),

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_imagenet.data import order
 from keras_imagenet.data.augment.pixels import changed
 from keras_imagenet.data.machine_code import aligned, compiled
 from keras_imagenet.data.seeds import uniform
@@ -22,6 +23,26 @@ def flip(images: tf.Tensor, seeds: tf.Tensor, horizontally: bool, vertically: bo
 def mirrored(seeds: tf.Tensor) -> tf.Tensor:
     """Which of the examples with these seeds, int32 [n, 2], `flip` mirrors left to right: bool [n]."""
     return uniform(seeds, 2)[:, 0] < 0.5
+
+
+def alternating(plan: order.Plan, run_seed: int) -> np.ndarray:
+    """Which rows are mirrored left to right, bool [k]: half of the examples the first time, then the other way round each time.
+
+    arXiv:2404.00498, section 3.6. Each example's first way is drawn from its index and the run's seed.
+    """
+    keys = order.fold(order.fold(order.key_of(run_seed), 5), plan.indices)
+    return (order.uniform(keys, "flip", 1)[:, 0] < 0.5) ^ (plan.times % 2 == 1)
+
+
+def mirror(images: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
+    """Images uint8 [n, h, w, c], those that are to be mirrored, bool [n], left to right."""
+
+    def act(pixels: np.ndarray, turned: np.ndarray) -> np.ndarray:
+        results = aligned(pixels.shape)
+        _mirror_each(pixels, np.stack((turned, np.zeros_like(turned)), axis=1), results)
+        return results
+
+    return changed(images, act, mirrored)
 
 
 @compiled

@@ -10,6 +10,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from pydantic import ValidationError
 
 from keras_imagenet.data.augment import build, operations
+from keras_imagenet.data.augment.pad_crop import pad_crop
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import AugmentSettings
 
@@ -152,3 +153,12 @@ def test_timm_words_become_fields():
 def test_other_words_are_refused(words):
     with pytest.raises(ValidationError, match="rand"):
         AugmentSettings(rand_augment=words)
+
+
+def test_a_reflecting_border_is_the_image_mirrored_at_its_edge(photo):
+    """numpy's reflect, of which each crop is a window, all as likely."""
+    images, seeds = np.stack([photo] * 200), np.arange(400, dtype=np.int32).reshape(200, 2)
+    padded = np.pad(photo, ((2, 2), (2, 2), (0, 0)), "reflect")
+    height, width = photo.shape[:2]
+    windows = {padded[y : y + height, x : x + width].tobytes() for y in range(5) for x in range(5)}
+    assert {crop.tobytes() for crop in pad_crop(images, seeds, 2, "reflect").numpy()} == windows
