@@ -30,6 +30,9 @@ TIMM_NAMES = {
     "swin_t": "swin_tiny_patch4_window7_224",
     "swin_s": "swin_small_patch4_window7_224",
     "swin_b": "swin_base_patch4_window7_224",
+    "swin_v2_t": "swinv2_tiny_window8_256",
+    "swin_v2_s": "swinv2_small_window8_256",
+    "swin_v2_b": "swinv2_base_window8_256",
     **{
         f"regnet_{kind}_{ours}": f"regnet{kind}_{theirs}"
         for kind in "xy"

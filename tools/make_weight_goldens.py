@@ -41,6 +41,8 @@ SIZES = {
     "timm_mlp_mixer": (32,),
     "torchvision_swin": (32, 52),  # 8 and 13 pixels a side in windows of 4
     "timm_swin": (64, 96),  # where windows do not fit, timm shifts before it fills up, torchvision after
+    "torchvision_swin_v2": (32, 52),
+    "timm_swin_v2": (64,),
     "torchvision_inception_v3": (75, 82),
 }
 """Sizes of images; others take any."""
@@ -69,7 +71,8 @@ def write(network: nn.Module, name: str, folder: Path, sizes: list[int] | tuple[
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for key, tensor in network.state_dict().items():
-            if tensor.is_floating_point():
+            # What follows from the size of a window is no weight.
+            if tensor.is_floating_point() and not key.endswith("coords_table"):
                 tensor.copy_(_random(key, tensor.shape, generator).half().float())
     state = {
         key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in network.state_dict().items()
@@ -96,6 +99,8 @@ def _random(key: str, shape: torch.Size, generator: torch.Generator) -> torch.Te
         return torch.rand(shape, generator=generator) + 0.5
     values = torch.randn(shape, generator=generator)
     fan_in = max(1, shape[1:].numel()) if len(shape) > 1 else 100
+    if key.endswith("logit_scale"):
+        return 0.3 * values + 2.3
     return values * (0.3 if "pos" in key or "token" in key or len(shape) == 3 else fan_in**-0.5)
 
 

@@ -6,6 +6,7 @@ from plain_vit import PlainViT
 from timm.models import deit as timm_deit
 from timm.models import mlp_mixer as timm_mlp_mixer
 from timm.models import swin_transformer as timm_swin
+from timm.models import swin_transformer_v2 as timm_swin_v2
 from timm.models import vision_transformer as timm_vit
 from torch import nn
 from torchvision.models import swin_transformer, vision_transformer
@@ -46,6 +47,19 @@ def tiny_transformers(classes: int) -> dict[str, nn.Module]:
             num_heads=(2, 4),
             window_size=4,
             dynamic_img_size=True,
+        ),
+        "torchvision_swin_v2": swin_transformer.SwinTransformer(
+            [4, 4],
+            8,
+            [2, 2],
+            [2, 4],
+            [4, 4],
+            num_classes=classes,
+            block=swin_transformer.SwinTransformerBlockV2,
+            downsample_layer=swin_transformer.PatchMergingV2,
+        ),
+        "timm_swin_v2": timm_swin_v2.SwinTransformerV2(
+            64, 4, num_classes=classes, embed_dim=8, depths=(2, 2), num_heads=(2, 4), window_size=4
         ),
         "plain_vit": PlainViT(8, 2, 2, 3, classes),
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 from keras import KerasTensor
@@ -27,6 +29,9 @@ VARIANTS = {
     "swin_s": Swin(96, (2, 2, 18, 2), (3, 6, 12, 24), 0.3),
     "swin_b": Swin(128, (2, 2, 18, 2), (4, 8, 16, 32), 0.5),
 }
+
+Attend = Callable[[KerasTensor, tuple[int, int], tuple[int, int]], KerasTensor]
+"""(x [batch, windows, pixels, channels], windows down and across, shifts) -> the same shape: each window by itself."""
 
 PATCH_SIZE = 4
 EPSILON = 1e-5
@@ -71,7 +76,8 @@ def _block(
     x: KerasTensor, one: KerasTensor, heads: int, window: int, shift: int, drop_rate: float, *, name: str
 ) -> KerasTensor:
     width = x.shape[-1]
-    branch = _windowed_attention(_norm(x, name=f"{name}_norm1"), one, heads, window, shift, name=name)
+    attend = partial(_attention, one=one, heads=heads, window=window, name=name)
+    branch = windowed(_norm(x, name=f"{name}_norm1"), attend, window, shift, name=name)
     branch = blocks.stochastic_depth(branch, drop_rate, name=f"{name}_drop1")
     x = keras.layers.Add(name=f"{name}_add1")([branch, x])
     branch = _norm(x, name=f"{name}_norm2")
@@ -82,9 +88,8 @@ def _block(
     return keras.layers.Add(name=f"{name}_add2")([branch, x])
 
 
-def _windowed_attention(
-    x: KerasTensor, one: KerasTensor, heads: int, window: int, shift: int, *, name: str
-) -> KerasTensor:
+def windowed(x: KerasTensor, attend: Attend, window: int, shift: int, *, name: str) -> KerasTensor:
+    """Attention in windows of `window` pixels a side, all moved by `shift` pixels; x [batch, height, width, channels]."""
     _, height, width, channels = x.shape
     below, beside = -height % window, -width % window
     if below or beside:
@@ -97,7 +102,7 @@ def _windowed_attention(
     x = keras.layers.Reshape((grid[0], window, grid[1], window, channels), name=f"{name}_rows")(x)
     x = keras.layers.Permute((1, 3, 2, 4, 5), name=f"{name}_by_window")(x)
     x = keras.layers.Reshape((grid[0] * grid[1], window**2, channels), name=f"{name}_windows")(x)
-    x = _attention(x, one, heads, grid, window, shifts, name=name)
+    x = attend(x, grid, shifts)
     x = keras.layers.Reshape((*grid, window, window, channels), name=f"{name}_grid")(x)
     x = keras.layers.Permute((1, 3, 2, 4, 5), name=f"{name}_by_row")(x)
     x = keras.layers.Reshape((grid[0] * window, grid[1] * window, channels), name=f"{name}_map")(x)
@@ -110,15 +115,14 @@ def _windowed_attention(
 
 def _attention(
     x: KerasTensor,
+    grid: tuple[int, int],
+    shifts: tuple[int, int],
+    *,
     one: KerasTensor,
     heads: int,
-    grid: tuple[int, int],
     window: int,
-    shifts: tuple[int, ...],
-    *,
     name: str,
 ) -> KerasTensor:
-    """x [batch, windows, pixels, channels] to the same shape, each window by itself."""
     _, windows, pixels, channels = x.shape
     x = keras.layers.Dense(3 * channels, kernel_initializer=WEIGHTS, name=f"{name}_qkv")(x)
     x = keras.layers.Reshape((windows, pixels, 3, heads, channels // heads), name=f"{name}_heads")(x)
@@ -126,26 +130,40 @@ def _attention(
     query, key, value = x[:, 0] * (channels // heads) ** -0.5, x[:, 1], x[:, 2]
     scores = keras.ops.matmul(query, keras.ops.swapaxes(key, -2, -1)) + _biases(one, heads, window, name=name)
     if any(shifts):
-        scores = scores + _mask(one, grid, window, shifts)
+        scores = scores + mask(one, grid, window, shifts)
+    return attended(scores, value, name=name)
+
+
+def attended(scores: KerasTensor, value: KerasTensor, *, name: str) -> KerasTensor:
+    """Values [batch, windows, heads, pixels, size] weighed by scores [batch, windows, heads, pixels, pixels]; heads joined."""
     x = keras.ops.matmul(keras.layers.Softmax(name=f"{name}_softmax")(scores), value)
     x = keras.layers.Permute((1, 3, 2, 4), name=f"{name}_by_pixel")(x)
-    x = keras.layers.Reshape((windows, pixels, channels), name=f"{name}_joined")(x)
-    return keras.layers.Dense(channels, kernel_initializer=WEIGHTS, name=f"{name}_attention_output")(x)
+    _, windows, pixels, heads, size = x.shape
+    x = keras.layers.Reshape((windows, pixels, heads * size), name=f"{name}_joined")(x)
+    return keras.layers.Dense(heads * size, kernel_initializer=WEIGHTS, name=f"{name}_attention_output")(x)
 
 
 def _biases(one: KerasTensor, heads: int, window: int, *, name: str) -> KerasTensor:
     """Learned scores [1, 1, heads, pixels, pixels] by the distance of two pixels along each axis."""
     span = 2 * window - 1
     table = parameters.parameter(one, (span**2, heads), WEIGHTS, name=f"{name}_positions")
+    return by_distance(keras.ops.reshape(table, (1, span, span, heads)), window)
+
+
+def by_distance(table: KerasTensor, window: int) -> KerasTensor:
+    """Scores [1, 1, heads, pixels, pixels] of two pixels of a window, from those by distance [1, span, span, heads].
+
+    span is 2 window - 1: distances run from 1 - window to window - 1 along each axis.
+    """
+    heads = table.shape[-1]
     distances = [[row - other + window - 1 for other in range(window)] for row in range(window)]
-    x = keras.ops.reshape(table, (1, span, span, heads))
-    x = keras.ops.take(x, distances, axis=1)  # [1, row, other row, span, heads]
+    x = keras.ops.take(table, distances, axis=1)  # [1, row, other row, span, heads]
     x = keras.ops.take(x, distances, axis=3)  # [1, row, other row, column, other column, heads]
     x = keras.ops.transpose(x, (0, 5, 1, 3, 2, 4))
     return keras.ops.reshape(x, (1, 1, heads, window**2, window**2))
 
 
-def _mask(one: KerasTensor, grid: tuple[int, int], window: int, shifts: tuple[int, ...]) -> KerasTensor:
+def mask(one: KerasTensor, grid: tuple[int, int], window: int, shifts: tuple[int, int]) -> KerasTensor:
     """[1, windows, 1, pixels, pixels]: 0 for pixels of one region before the shift, MASKED for others."""
     rows, columns = (_regions(count, window, shift) for count, shift in zip(grid, shifts, strict=True))
     # Made from `one`, so that the graph holds what makes the mask and not the mask.
@@ -163,16 +181,21 @@ def _regions(count: int, window: int, shift: int) -> list[float]:
 
 
 def _merged(x: KerasTensor, *, name: str) -> KerasTensor:
-    """2 x 2 pixels joined, half as many channels then; an odd side is filled up with zeros."""
+    """2 x 2 pixels joined, half as many channels then."""
+    x = _norm(squares(x, name=name), name=f"{name}_norm")
+    channels = x.shape[-1] // 2
+    return keras.layers.Dense(channels, use_bias=False, kernel_initializer=WEIGHTS, name=f"{name}_linear")(x)
+
+
+def squares(x: KerasTensor, *, name: str) -> KerasTensor:
+    """2 x 2 pixels joined, [batch, height / 2, width / 2, 4 channels]; an odd side is filled up with zeros."""
     _, height, width, channels = x.shape
     if height % 2 or width % 2:
         x = keras.layers.ZeroPadding2D(((0, height % 2), (0, width % 2)), name=f"{name}_pad")(x)
         _, height, width, _ = x.shape
     x = keras.layers.Reshape((height // 2, 2, width // 2, 2, channels), name=f"{name}_pairs")(x)
     x = keras.layers.Permute((1, 3, 4, 2, 5), name=f"{name}_by_square")(x)
-    x = keras.layers.Reshape((height // 2, width // 2, 4 * channels), name=f"{name}_squares")(x)
-    x = _norm(x, name=f"{name}_norm")
-    return keras.layers.Dense(2 * channels, use_bias=False, kernel_initializer=WEIGHTS, name=f"{name}_linear")(x)
+    return keras.layers.Reshape((height // 2, width // 2, 4 * channels), name=f"{name}_squares")(x)
 
 
 def _norm(x: KerasTensor, *, name: str) -> KerasTensor:

@@ -124,6 +124,7 @@ TINY = {
     "mlp_mixer": (_tiny("mlp_mixer", "mixer_s16_224", width=8, depth=2, positions_hidden=8, channels_hidden=16), 32),
     # Two windows a side in the first stage, one in the second.
     "swin": (_tiny("swin", "swin_t", width=8, depths=(2, 1), heads=(2, 2), window=4), 32),
+    "swin_v2": (_tiny("swin_v2", "swin_v2_t", width=8, depths=(2, 1), heads=(2, 2), window=4), 32),
     "vit": (_tiny("vit", "vit_tiny_patch16_224", width=8, depth=2, heads=2), 32),
 }
 

@@ -16,13 +16,14 @@ from keras_imagenet.training.schedules import scaled
 KINDS = {
     "vit": {"norms", "biases", "embeddings"},
     "swin": {"norms", "biases", "embeddings"},
+    "swin_v2": {"norms", "biases", "embeddings", "layer_scales"},
     "convnext": {"norms", "biases", "layer_scales"},
 }
 """Kinds of weights, other than kernels, of a family's networks; norms and biases of every other."""
 
 FAMILY_RATES = {
     "dropout": {"alexnet", "vgg", "mobilenet_v2", "mobilenet_v3", "mobilenet_v4", "efficientnet", "efficientnet_v2"},
-    "stochastic_depth": {"convnext", "swin", "efficientnet", "efficientnet_v2"},
+    "stochastic_depth": {"convnext", "swin", "swin_v2", "efficientnet", "efficientnet_v2"},
 }
 """Families with rates of their own, which a recipe must not leave open; those of all others are 0."""
 

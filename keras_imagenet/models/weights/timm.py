@@ -156,4 +156,26 @@ TABLES = {
         # Published files may hold what follows from the size alone.
         unused=(r".*\.attn\.relative_position_index", r".*\.attn_mask"),
     ),
+    "swin_v2": Table(
+        (
+            ("patch_embedding", "patch_embed.proj"),
+            ("stem_norm", "patch_embed.norm"),
+            ("stage{s}_downsample_norm", "layers.{s-1}.downsample.norm"),
+            ("stage{s}_downsample_linear", "layers.{s-1}.downsample.reduction"),
+            ("stage{s}_block{b}_norm{i}", "layers.{s-1}.blocks.{b-1}.norm{i}"),
+            # Biases are tensors of their own, q_bias and v_bias.
+            ("stage{s}_block{b}_query", "layers.{s-1}.blocks.{b-1}.attn.qkv[0/3]|layers.{s-1}.blocks.{b-1}.attn.q_"),
+            ("stage{s}_block{b}_key", "layers.{s-1}.blocks.{b-1}.attn.qkv[1/3]"),
+            ("stage{s}_block{b}_value", "layers.{s-1}.blocks.{b-1}.attn.qkv[2/3]|layers.{s-1}.blocks.{b-1}.attn.v_"),
+            ("stage{s}_block{b}_scale", "layers.{s-1}.blocks.{b-1}.attn.logit_scale"),
+            ("stage{s}_block{b}_distance_hidden", "layers.{s-1}.blocks.{b-1}.attn.cpb_mlp.0"),
+            ("stage{s}_block{b}_distance_scores", "layers.{s-1}.blocks.{b-1}.attn.cpb_mlp.2"),
+            ("stage{s}_block{b}_attention_output", "layers.{s-1}.blocks.{b-1}.attn.proj"),
+            ("stage{s}_block{b}_hidden", "layers.{s-1}.blocks.{b-1}.mlp.fc1"),
+            ("stage{s}_block{b}_project", "layers.{s-1}.blocks.{b-1}.mlp.fc2"),
+            ("norm", "norm"),
+            ("logits", "head.fc"),
+        ),
+        unused=(r".*\.attn\.relative_(position_index|coords_table)", r".*\.attn_mask"),
+    ),
 }

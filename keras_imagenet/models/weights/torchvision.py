@@ -163,6 +163,28 @@ TABLES = {
         ),
         unused=(r".*\.attn\.relative_position_index",),
     ),
+    "swin_v2": Table(
+        (
+            ("patch_embedding", "features.0.0"),
+            ("stem_norm", "features.0.2"),
+            ("stage{s}_downsample_norm", "features.{2*s-2}.norm"),
+            ("stage{s}_downsample_linear", "features.{2*s-2}.reduction"),
+            ("stage{s}_block{b}_norm{i}", "features.{2*s-1}.{b-1}.norm{i}"),
+            # Their keys have biases, too, which are zeroed before they act.
+            ("stage{s}_block{b}_query", "features.{2*s-1}.{b-1}.attn.qkv[0/3]"),
+            ("stage{s}_block{b}_key", "features.{2*s-1}.{b-1}.attn.qkv[1/3]"),
+            ("stage{s}_block{b}_value", "features.{2*s-1}.{b-1}.attn.qkv[2/3]"),
+            ("stage{s}_block{b}_scale", "features.{2*s-1}.{b-1}.attn.logit_scale"),
+            ("stage{s}_block{b}_distance_hidden", "features.{2*s-1}.{b-1}.attn.cpb_mlp.0"),
+            ("stage{s}_block{b}_distance_scores", "features.{2*s-1}.{b-1}.attn.cpb_mlp.2"),
+            ("stage{s}_block{b}_attention_output", "features.{2*s-1}.{b-1}.attn.proj"),
+            ("stage{s}_block{b}_hidden", "features.{2*s-1}.{b-1}.mlp.0"),
+            ("stage{s}_block{b}_project", "features.{2*s-1}.{b-1}.mlp.3"),
+            ("norm", "norm"),
+            ("logits", "head"),
+        ),
+        unused=(r".*\.attn\.relative_(position_index|coords_table)",),
+    ),
     "vit": Table(
         (
             ("patch_embedding", "conv_proj"),

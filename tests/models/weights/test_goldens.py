@@ -30,6 +30,7 @@ from keras_imagenet.models import (
     shufflenet_v2,
     squeezenet,
     swin,
+    swin_v2,
     vgg,
     vit,
 )
@@ -78,6 +79,7 @@ MOBILENET_V4 = mobilenet_v4.MobileNetV4(
 REGNET = regnet.RegNet(4, 8, 8.0, 1.6, 8, squeeze_excite=True, stem=8)
 VIT = vit.ViT(8, 2, 2)
 SWIN = swin.Swin(8, (2, 2), (2, 4), 0.1, window=4)
+SWIN_V2 = swin_v2.SwinV2(8, (2, 2), (2, 4), 0.1, window=4)
 
 
 def _sixteenth(block: inception_v3.Block) -> inception_v3.Block:
@@ -145,6 +147,8 @@ NETWORKS = {
     "timm_mlp_mixer": (mlp_mixer, mlp_mixer.MLPMixer(8, 2, 16, 4, 32), {}),
     "torchvision_swin": (swin, SWIN, {}),
     "timm_swin": (swin, SWIN, {}),
+    "torchvision_swin_v2": (swin_v2, SWIN_V2, {}),
+    "timm_swin_v2": (swin_v2, SWIN_V2, {}),
     "torchvision_googlenet": (googlenet, googlenet.GoogLeNet((8, 8, 8), 3 * (((4, 3, 4, 2, 4, 4),),)), {}),
     "torchvision_inception_v3": (inception_v3, INCEPTION, {}),
     "plain_vit": (vit, replace(VIT, plain=True), {}),

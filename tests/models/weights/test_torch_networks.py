@@ -34,6 +34,7 @@ SIZES = {
     "mixer_s16_224": (224,),
     "mixer_b16_224": (224,),
     "swin_tiny_patch4_window7_224": (224,),
+    **dict.fromkeys(("swin_v2_t", "swin_v2_s", "swin_v2_b"), (256,)),
     **{name: (224, 240) for name in registry.catalogue() if name.startswith(("vit_tiny", "vit_small", "vit_base"))},
     **{name: (224, 240) for name in registry.catalogue() if name.startswith("deit")},
 }
