@@ -36,7 +36,7 @@ def build(
     classes: int,
     batch_norm: blocks.Options | None = None,
 ) -> keras.Model:
-    """Logits [batch, classes] or, for 0 classes, features [batch, features]; images of 31 pixels a side or more.
+    """Logits [batch, classes] or, for 0 classes, features [batch, features]; images of 25 pixels a side or more.
 
     Convolutions begin as torch's do, but for their first filters, which pass their input on (arXiv:2404.00498, section 3.2).
     """
