@@ -183,6 +183,22 @@ def two_classes(biases: tuple[float, float]) -> keras.Model:
     return network
 
 
+def test_a_network_in_bfloat16_is_served(tmp_path: Path) -> None:
+    """Its norms are folded, whose rounding in 16 bits is not the unfolded network's, but predict's."""
+    keras.utils.set_random_seed(0)
+    kind = {"dtype": "mixed_bfloat16"}
+    images = x = keras.Input((16, 16, 3), name="images")
+    for number in range(4):
+        x = keras.layers.Conv2D(16, 3, padding="same", use_bias=False, **kind)(x)
+        x = keras.layers.ReLU(**kind)(keras.layers.BatchNormalization(momentum=0.0, **kind, name=f"norm{number}")(x))
+    x = keras.layers.GlobalAveragePooling2D(dtype="float32")(x)
+    network = keras.Model(images, keras.layers.Dense(2, kernel_initializer="random_normal", name="logits")(x))
+    network(np.random.default_rng(0).normal(size=(8, 16, 16, 3)).astype("float32"), training=True)
+    logits = network.get_layer("logits")
+    logits.kernel.assign(logits.kernel * 20)
+    assert export.export(network, Preset(size=(16, 16)), ("cat", "dog"), tmp_path)[1] <= 1e-4
+
+
 def test_swapped_classes_are_noticed(tmp_path: Path) -> None:
     """Sorted, the probabilities of both networks are the same; so are those under swapped names."""
     preset = Preset(size=(32, 32))
