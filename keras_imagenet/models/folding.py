@@ -74,7 +74,7 @@ def pairs(network: keras.Model) -> list[tuple[Any, Any]]:
     return [
         (maker, node)
         for maker, node in found
-        if maker and _is_plain(maker.operation) and uses[id(node.input_tensors[0])] == 1
+        if maker and _is_plain(maker.operation) and uses[id(node.input_tensors[0])] == 1 and _alike(maker, node)
     ]
 
 
@@ -89,6 +89,12 @@ def _is_plain(operation: Any) -> bool:
         and operation.activation is keras.activations.linear
         and operation.data_format == "channels_last"
     )
+
+
+def _alike(maker: Any, node: Any) -> bool:
+    """Whether both compute in the same type, and are called with their images in the first place."""
+    called = maker.arguments.args and node.arguments.args
+    return bool(called) and maker.operation.compute_dtype == node.operation.compute_dtype
 
 
 def _instead(found: Sequence[tuple[Any, Any]]) -> dict[int, Instead]:

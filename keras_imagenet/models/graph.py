@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -30,7 +29,8 @@ def run(
     for node in calls:
         arguments, options = node.arguments.fill_in(tensors)
         operation = (instead or {}).get(id(node), node.operation)
-        if operation is node.operation and "training" in inspect.signature(operation.call).parameters:
+        # One that does not take it hands it on to layers within it, which may.
+        if isinstance(operation, keras.layers.Layer):
             options = {**options, "training": training}
         outputs = tf.nest.flatten(operation(*arguments, **options))
         tensors |= {id(symbolic): value for symbolic, value in zip(node.outputs, outputs, strict=True)}

@@ -93,5 +93,45 @@ def test_a_training_pass_folds_norms_that_stand_still_and_no_others(network) -> 
     assert any("depthwise_norm" in path for path in moved)
 
 
+class Within(keras.layers.Layer):
+    """A layer of layers that says nothing of training itself."""
+
+    def __init__(self) -> None:
+        super().__init__(name="within")
+        self.norm = keras.layers.BatchNormalization(name="inner_norm")
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        self.norm.build(shape)
+
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        return self.norm(images)
+
+
+def test_layers_within_a_layer_train_beside_a_norm_that_stands_still() -> None:
+    """As in the network's own pass; a layer of somebody else's may take no word of training, and those within it do."""
+    inputs = keras.Input((12, 12, 3))
+    x = keras.layers.BatchNormalization(name="still", trainable=False)(keras.layers.Conv2D(4, 1)(inputs))
+    network = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(Within()(x)))
+    weights = [tf.convert_to_tensor(variable.value) for variable in network.trainable_variables]
+    rest = [tf.convert_to_tensor(variable.value) for variable in network.non_trainable_variables]
+    _, found = folding.training(network)(weights, rest, images())
+    _, wanted = network.stateless_call(weights, rest, images(), training=True)
+    for value, known, before in zip(found, wanted, rest, strict=True):
+        np.testing.assert_allclose(value, known, rtol=1e-4, atol=1e-4)
+        assert (value is before) == (known is before)
+    assert any(value is not before for value, before in zip(found, rest, strict=True))
+
+
+def test_what_a_fold_would_answer_in_another_type_stays_as_it_is() -> None:
+    """A norm in float32 behind a convolution in bfloat16; and calls that name their images, as Keras allows."""
+    inputs = keras.Input((12, 12, 3))
+    x = keras.layers.Conv2D(4, 1, dtype="mixed_bfloat16")(inputs)
+    x = keras.layers.BatchNormalization(dtype="float32")(x)
+    x = keras.layers.BatchNormalization()(inputs=keras.layers.Conv2D(4, 1)(inputs=x))
+    network = keras.Model(inputs, x)
+    assert folding.pairs(network) == []
+    assert folding.inference(network)(images()).dtype == "float32"
+
+
 def test_a_network_whose_norms_all_learn_is_trained_as_it_stands(network) -> None:
     assert folding.training(network).func == network.stateless_call
