@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imagenet.models import freezing
-from keras_imagenet.training import kinds
 
 TAGS = ("gradient_norm", "weight_norm", "update_norm")
 
@@ -51,7 +50,9 @@ class Norms:
 def build(network: keras.Model) -> Norms:
     """For a network's weights that learn. Call it under the strategy's scope."""
     parts = freezing.parts(network)
-    own = [parts[kinds.layer(variable)] for variable in network.trainable_variables]
+    # By the layers that hold them: the paths of a network within the network name its own layers.
+    held = {id(weight): parts[layer.name] for layer in network.layers for weight in layer.weights}
+    own = [held[id(variable)] for variable in network.trainable_variables]
     names = tuple(dict.fromkeys(own))
     squares = tf.Variable(tf.zeros([len(TAGS), len(names)], tf.float64), trainable=False)
     return Norms(names, tuple(names.index(part) for part in own), squares)

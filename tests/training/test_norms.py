@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
@@ -9,6 +10,7 @@ from tensorflow import make_ndarray
 
 from keras_imagenet.cli import main
 from keras_imagenet.models import freezing, registry
+from keras_imagenet.training import norms
 
 STEPS, RATE, CLIP = 3, 0.05, 0.02
 WORDS = ["fit", "--train.steps", str(STEPS), "--train.batch_size", "256", "--train.checkpoint_steps", "1"]
@@ -21,8 +23,8 @@ WORDS += ["--optimizer.learning_rate", str(RATE), "--schedule.name", "constant"]
 def runs(tmp_path_factory) -> tuple[Path, Path]:
     """Two runs alike but for the norms, which the first has."""
     found = tuple(tmp_path_factory.mktemp("runs") / name for name in ("with", "without"))
-    for run, norms in zip(found, ("true", "false"), strict=True):
-        assert main([*WORDS, "--train.summary_norms", norms, "--runtime.run_folder", str(run)]) == 0
+    for run, asked in zip(found, ("true", "false"), strict=True):
+        assert main([*WORDS, "--train.summary_norms", asked, "--runtime.run_folder", str(run)]) == 0
     return found
 
 
@@ -67,6 +69,14 @@ def test_norms_change_no_bit_of_training_and_are_in_no_checkpoint(runs: tuple[Pa
         for name in one:
             if name.startswith(("network/", "slot", "sums")):
                 np.testing.assert_array_equal(one[name], other[name], name)
+
+
+def test_a_network_within_the_network_is_a_part() -> None:
+    """Its weights' paths name its own layers; a Sequential's begin with a name of Keras' own."""
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="hidden")], name="inner")
+    network = keras.Sequential([keras.Input((4,)), inner, keras.layers.Dense(2, name="logits")])
+    watched = norms.build(network)
+    assert (watched.parts, watched.places) == (("inner", "logits"), (0, 0, 1, 1))
 
 
 @pytest.mark.parametrize(
