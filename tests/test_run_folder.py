@@ -286,19 +286,23 @@ def test_more_epochs_of_a_schedule_that_ends_are_another_run(unfinished: Path, t
     assert complaint.count("\n") == 1
 
 
-def test_more_epochs_of_an_average_that_goes_by_their_number_are_another_run(tmp_path: Path, capsys) -> None:
+@pytest.mark.parametrize("average", ["torchvision", "lookahead"])
+def test_more_epochs_of_an_average_that_goes_by_their_number_are_another_run(
+    tmp_path: Path, capsys, average: str
+) -> None:
     words = [
         *FEW,
         "--schedule.name",
         "constant",
         "--average.name",
-        "torchvision",
+        average,
         "--runtime.run_folder",
         str(tmp_path),
     ]
     assert main(words) == 0
     assert main(["fit", "--config", str(tmp_path), "--train.steps", "9"]) == 2
-    assert "its torchvision average's decay goes with the run, so with another train.steps" in capsys.readouterr().err
+    complaint = f"its {average} average's decay goes with the run, so with another train.steps"
+    assert complaint in capsys.readouterr().err
 
 
 def test_a_run_of_four_classes_at_its_time_limit_says_so_and_ends_with_the_best_of_its_average(

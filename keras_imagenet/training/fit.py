@@ -122,8 +122,8 @@ def _beginning(settings: Settings, splits: sources.Splits, folder: RunFolder) ->
             f"{folder.path}: holds a run of other settings ({', '.join(keys)}); give another runtime.run_folder, or the settings it has"
         )
     ending = [f"{settings.schedule.name} schedule ends"] if schedules.ends_with_the_run(settings.schedule) else []
-    if settings.average is not None and settings.average.name == "torchvision":
-        ending.append("torchvision average's decay goes")
+    if settings.average is not None and settings.average.name in ("torchvision", "lookahead"):
+        ending.append(f"{settings.average.name} average's decay goes")
     if keys and ending:
         raise SettingsError(
             f"{folder.path}: its {ending[0]} with the run, so with another {' and '.join(keys)} it is another run; "
