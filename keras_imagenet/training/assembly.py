@@ -198,16 +198,21 @@ def open_data(run: Run, console: Console) -> tuple[Stream, Stream | None]:
         unreadable=run.state.unreadable,
     )
     validation = run.validation
-    return batches, None if validation is None else _measured_stream(run, settings.data.source, validation, console)
+    return batches, None if validation is None else _measured_stream(
+        run, "data.source", settings.data.source, validation, console
+    )
 
 
 def open_also(run: Run, console: Console) -> dict[str, Stream]:
     """The further sets' batches, by name."""
     asked = run.settings.data.also
-    return {name: _measured_stream(run, asked[name], source, console) for name, source in run.also.items()}
+    return {
+        name: _measured_stream(run, f"data.also.{name}", asked[name], source, console)
+        for name, source in run.also.items()
+    }
 
 
-def _measured_stream(run: Run, asked: SourceSettings, source: Source, console: Console) -> Stream:
+def _measured_stream(run: Run, where: str, asked: SourceSettings, source: Source, console: Console) -> Stream:
     settings = run.settings
     return pipeline.evaluation_stream(
         source,
@@ -215,7 +220,7 @@ def _measured_stream(run: Run, asked: SourceSettings, source: Source, console: C
         run.strategy,
         batch_size=settings.train.evaluation_batch_size or settings.train.batch_size,
         threads=runtime.threads(settings.runtime),
-        report=partial(_report_unreadable, asked.unreadable, console),
+        report=partial(_report_unreadable, asked.unreadable, console, where=where),
     )
 
 
@@ -292,7 +297,7 @@ def _started_from(origin: Origin | None, fitted: Fitted | None) -> str:
     return f"from {origin.whence} ({origin.origin}{licence})" + (f" with {', '.join(made)}" if made else "")
 
 
-def _report_unreadable(policy: str, console: Console, name: str, reason: str) -> None:
+def _report_unreadable(policy: str, console: Console, name: str, reason: str, where: str = "data.source") -> None:
     if policy == "stop":
-        raise DataError(f"{name}: {reason}; data.source.unreadable skip leaves such images out")
+        raise DataError(f"{name}: {reason}; {where}.unreadable skip leaves such images out")
     console.say(f"left out: {name}: {reason}")

@@ -60,6 +60,15 @@ def test_the_end_says_what_evaluate_says_of_a_set_of_some_of_the_classes(measure
         assert also["few"][name] == pytest.approx(found[name], rel=1e-6)
 
 
+def test_an_unreadable_image_names_its_set(tmp_path: Path, capsys) -> None:
+    few = photos(tmp_path / "few", {"3": 3, "7": 7})
+    (few / "3/0.png").write_bytes(b"no image")
+    also = f"{{few: {{name: folder, directory: {few}, unreadable: stop}}}}"
+    words = ["fit", "--train.steps", "1", "--train.batch_size", "512", "--data.also", also]
+    assert main([*words, "--runtime.run_folder", str(tmp_path / "run")]) == 3
+    assert "data.also.few.unreadable skip leaves such images out" in capsys.readouterr().err
+
+
 def test_a_class_that_the_run_has_not_is_one_line(tmp_path: Path, capsys) -> None:
     strange = photos(tmp_path / "strange", {"3": 3, "x": 1})
     words = [*WORDS, "--data.also", f"{{s: {{name: folder, directory: {strange}}}}}"]
