@@ -91,6 +91,8 @@ def applied(settings: Settings, values: Mapping[str, Any]) -> Settings:
 def _read(name: str, given: str | Sequence[Any], settings: Settings) -> Range | Values:
     if name.startswith("data.source."):
         raise SettingsError(f"--over {name}: other examples would be measured, so trials could not be compared")
+    if name == "data.also" or name.startswith("data.also."):
+        raise SettingsError(f"--over {name}: nothing in a run goes by further sets; leave it out")
     if isinstance(given, str) and (found := RANGE.fullmatch(given.strip())):
         low, high = (_number(name, text, settings) for text in found.groups()[1:])
         varied = Range(low, high, log=found[1] is not None)

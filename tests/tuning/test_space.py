@@ -48,6 +48,10 @@ def test_another_optimizer_starts_its_group_afresh() -> None:
         ("augment.flip=none,horizontl", "--over: augment.flip = horizontl: must be one of"),
         ("augment.flip=none", "--over augment.flip=none: needs a range LOW:HIGH, or several values"),
         ("data.source.name=digits,folder", "--over data.source.name: other examples would be measured"),
+        (
+            "data.also.v2.validation_fraction=0.1:0.2",
+            "--over data.also.v2.validation_fraction: nothing in a run goes by",
+        ),
         ("runtime.threads=1:2", "--over runtime.threads=1:2: not every value makes another run"),
         ("augment.flip=none,none", "--over augment.flip=none,none: not every value makes another run"),
         ("optimizer.name=adam,sgdx", "--over: optimizer.name = sgdx: must be one of"),
