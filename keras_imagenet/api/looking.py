@@ -7,7 +7,7 @@ from keras_imagenet import runtime
 from keras_imagenet.api.opening import with_data
 from keras_imagenet.console import Console
 from keras_imagenet.errors import SettingsError, writing_output
-from keras_imagenet.models import assembly, freezing, registry
+from keras_imagenet.models import assembly, registry
 from keras_imagenet.preset import Preset
 from keras_imagenet.settings import RuntimeSettings, Settings
 from keras_imagenet.settings.prepare import PrepareSettings
@@ -89,7 +89,7 @@ def treatment(settings: Settings, *, debug: bool = False) -> tuple[list[dict[str
     record = registry.catalogue().get(settings.model.name)
     preset = resolve(settings.data)
     network = assembly.fresh(settings, preset.input_shape, record.classes if record else 1000)
-    freezing.freeze(network, settings.model.freeze)
+    assembly.freeze(network, settings.model)
     size = settings.train.batch_size if isinstance(settings.train.batch_size, int) else 1
     treated = optimizers.table(training.optimizer_of(settings, network, size), network.trainable_variables)
     return [row._asdict() for row in treated], optimizers.lines(treated)

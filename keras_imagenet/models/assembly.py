@@ -61,7 +61,7 @@ def build(
     """
     network = fresh(settings, preset.input_shape, len(classes), origin)
     fitted = origin.give(network) if origin else None
-    _freeze(network, settings.model)
+    freeze(network, settings.model)
     return network, fitted
 
 
@@ -104,12 +104,12 @@ def at_size(
                 f"{asked}: {settings.model.name}'s weights depend on the size of its images "
                 f"({one.path} has {tuple(one.shape)} and {tuple(another.shape)}); leave it out"
             )
-    _freeze(other, settings.model)
+    freeze(other, settings.model)
     return other
 
 
-def _freeze(network: "keras.Model", settings: ModelSettings) -> None:
-    """Let stand still what the settings name."""
+def freeze(network: "keras.Model", settings: ModelSettings) -> None:
+    """Let stand still what the settings name. Raises SettingsError for what the network has not."""
     freezing.freeze(network, settings.freeze)
     if settings.whiten:
         whitening.freeze(network)
