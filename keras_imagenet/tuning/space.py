@@ -99,7 +99,8 @@ def _read(name: str, given: str | Sequence[Any], settings: Settings) -> Range | 
         if not low < high or (varied.log and low <= 0):
             raise SettingsError(f"--over {name}={given}: must rise{', from above 0' if varied.log else ''}")
     else:
-        values = given.split(",") if isinstance(given, str) else given
+        listed = given if isinstance(given, Sequence) else [given]
+        values = given.split(",") if isinstance(given, str) else listed
         varied = Values(tuple(value if isinstance(value, str) else json.dumps(value) for value in values))
         if len(varied.ends) < 2:
             raise SettingsError(f"--over {name}={given}: needs a range LOW:HIGH, or several values")

@@ -71,6 +71,11 @@ def test_values_that_do_not_go_together_are_found_before_the_first_trial() -> No
         read({"optimizer.momentum": "0:0.9", "optimizer.nesterov": ["false", "true"]}, sgd)
 
 
+def test_one_value_of_python_is_nothing_to_search() -> None:
+    with pytest.raises(SettingsError, match=r"^--over augment.rotation=10: needs a range LOW:HIGH, or several values$"):
+        read({"augment.rotation": 10}, SETTINGS)
+
+
 def test_a_setting_is_varied_once() -> None:
     with pytest.raises(SettingsError, match=r"model\.dropout is given twice"):
         asked(["model.dropout=0:0.5", "model.dropout=0:0.6"])
