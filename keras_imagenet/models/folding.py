@@ -92,9 +92,13 @@ def _is_plain(operation: Any) -> bool:
 
 
 def _alike(maker: Any, node: Any) -> bool:
-    """Whether both compute in the same type, and are called with their images in the first place."""
+    """Whether both compute in the same type, and are called with their images in the first place.
+
+    float16 is left as it is: what a channel of hardly any variance is multiplied by has no place in it.
+    """
     called = maker.arguments.args and node.arguments.args
-    return bool(called) and maker.operation.compute_dtype == node.operation.compute_dtype
+    kinds = {maker.operation.compute_dtype, node.operation.compute_dtype}
+    return bool(called) and len(kinds) == 1 and kinds != {"float16"}
 
 
 def _instead(found: Sequence[tuple[Any, Any]]) -> dict[int, Instead]:

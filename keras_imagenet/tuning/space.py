@@ -100,7 +100,7 @@ def _read(name: str, given: str | Sequence[Any], settings: Settings) -> Range | 
             raise SettingsError(f"--over {name}={given}: must rise{', from above 0' if varied.log else ''}")
     else:
         listed = given if isinstance(given, Sequence) else [given]
-        values = given.split(",") if isinstance(given, str) else listed
+        values = [value.strip() for value in given.split(",")] if isinstance(given, str) else listed
         varied = Values(tuple(value if isinstance(value, str) else json.dumps(value) for value in values))
         if len(varied.ends) < 2:
             raise SettingsError(f"--over {name}={given}: needs a range LOW:HIGH, or several values")
