@@ -154,7 +154,7 @@ def test_another_model_over_the_default_recipe_and_a_dry_run_leaves_nothing(comm
         (["fit", "digits/simple_cnn"], 2, "is a recipe, which is given as --config digits/simple_cnn"),
         (["data", "digits/simple_cn"], 2, "digits/simple_cn: no such file or folder"),
         (["runs", "--weights", "x"], 2, "--weights: unknown argument\n"),
-        (["fitt"], 2, "fitt: must be one of fit, evaluate, predict, features, "),
+        (["fitt"], 2, "fitt: must be one of fit, tune, evaluate, predict, features, "),
         (["fitt"], 2, "; did you mean fit?"),
         (["benchmark", "pipelin"], 2, "pipelin: must be one of pipeline; did you mean pipeline?"),
         (

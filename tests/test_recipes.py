@@ -42,7 +42,7 @@ def complaint(*overrides: tuple[str, str], recipe: str | None = None) -> str:
         (
             "phases",
             "[{from_epoch: 1, augment: {flip: horizntal}}]",
-            "command line: phases.0.augment.flip = horizntal: must be one of none, horizontal, vertical, both; did you",
+            "command line: phases.0.augment.flip = horizntal: must be one of none, horizontal, vertical, both, alternating; did",
         ),
         ("train.epochs", "-1", "command line: train.epochs = '-1': input should be greater than or equal to 0"),
         ("train.batch_size", "2.5", "command line: train.batch_size = '2.5': must be a number, or auto"),

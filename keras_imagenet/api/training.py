@@ -26,6 +26,7 @@ from keras_imagenet.ways_out import said_how_to_go_on
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 
 def fit(
@@ -49,7 +50,10 @@ def fit(
     console = console or Console.silent()
     settings, recipe, splits = _to_train(what, overrides, recipe, console)
     team = cluster.find(settings.runtime)
-    folder, metrics = _train(settings, recipe, splits, console, callbacks, debug=debug)
+    with _begun(settings, recipe, console, callbacks, debug=debug) as (folder, own, strategy):
+        from keras_imagenet.training import fit as training
+
+        metrics = training.fit(settings, splits, strategy, folder, own, callbacks)
     if team is None or team.index == 0:
         content = {"state": "not finished"} if metrics is None else metrics
         lines = [] if metrics is None else _closing_lines(folder, metrics)
@@ -138,7 +142,11 @@ def tune(
     study = search.opened(folder, settings, varied, splits.fingerprint, prune=prune)
 
     def train(own: Settings, callbacks: Sequence["keras.callbacks.Callback"]) -> RunFolder:
-        return _train(own, acting, splits, console, callbacks, debug=debug)[0]
+        with _begun(own, acting, console, callbacks, debug=debug) as (folder, shown, strategy):
+            from keras_imagenet.training import fit as training
+
+            training.fit(own, splits, strategy, folder, shown, callbacks)
+        return folder
 
     with _the_same_command_goes_on():
         console.doing("starting TensorFlow")
@@ -226,16 +234,19 @@ def _to_train(
     return settings, recipe, splits
 
 
-def _train(
+@contextmanager
+def _begun(
     settings: Settings,
     recipe: str,
-    splits: sources.Splits,
     console: Console,
     callbacks: Sequence["keras.callbacks.Callback"],
     *,
     debug: bool,
-) -> tuple[RunFolder, dict[str, Any] | None]:
-    """Train in the settings' run folder, or a new one named after the recipe; its metrics, or None at the time limit."""
+) -> Iterator[tuple[RunFolder, Console, "tf.distribute.Strategy"]]:
+    """The settings' run folder, or a new one named after the recipe, a console that logs there, and the strategy to train under.
+
+    Whatever ends the block before its time is told with the command that goes on.
+    """
     team = cluster.find(settings.runtime)
     writes = team is None or team.index == 0
     with (
@@ -251,13 +262,11 @@ def _train(
         console.doing("starting TensorFlow")
         strategy = runtime.start(settings.runtime, console.log_file, debug=debug, cluster=team)
         from keras_imagenet.training import callbacks as keras_callbacks
-        from keras_imagenet.training import fit as training
         from keras_imagenet.training import workers
 
         keras_callbacks.require_honourable(callbacks)
         with workers.missed(team):
-            metrics = training.fit(settings, splits, strategy, folder, console, callbacks)
-    return folder, metrics
+            yield folder, console, strategy
 
 
 def _require_searchable(settings: Settings, splits: sources.Splits) -> None:

@@ -104,20 +104,6 @@ def build(
     compute = _apart(forward_backward, plan, communicates=communicates(network, strategy))
     renew = tf.function(update, jit_compile=True, autograph=False) if plan.xla else update
 
-    def passes(
-        batch: Batch, weights: Tensors, rest: Tensors, taught: Tensors, scale: tf.Tensor
-    ) -> tuple[tf.Tensor, Tensors]:
-        """Sums and gradients of a replica's rows, a micro-batch after the other; `rest` becomes what they leave of it."""
-        sums, gradients = 0.0, None
-        for micro in range(plan.accumulate):
-            rows = _rows_of(batch, micro, plan.accumulate, gradients)
-            part, own, changed = compute(rows, weights, rest, taught, scale)
-            sums += part
-            gradients = own if gradients is None else [one + other for one, other in zip(gradients, own, strict=True)]
-            for place, value in zip(moving, changed, strict=True):
-                rest[place] = value
-        return sums, gradients
-
     def replica(batch: Batch, rate: tf.Tensor, step: tf.Tensor, wishes: tf.Tensor, asked: tf.Tensor) -> tf.Tensor:
         held = (state.weights, state.rest, objective.teacher.variables if objective.teacher else ())
         weights, rest, taught = ([tf.convert_to_tensor(v.value) for v in group] for group in held)
@@ -125,26 +111,34 @@ def build(
         offset = tf.cast([REPLICA_STRIDE, 0], tf.int64) * _replica_id()
         for place in state.seeds:
             rest[place] += offset
-        first = [*rest]
-        sums, gradients = passes(batch, weights, rest, taught, scale)
-        averaged = [place for place in moving if rest[place].dtype.is_floating]
-        told = tf.concat([sums, tf.cast(wishes, sums.dtype)], axis=0)
-        statistics = [rest[place] / strategy.num_replicas_in_sync for place in averaged]
-        told, gradients, averages = _reduced((told, gradients, statistics), strategy, gradients[0].dtype)
-        sums = told[:-WISHES]
+        seen, gradients = [], []
+        for radius in (0.0,) if plan.sam is None else (0.0, plan.sam):
+            at = sharpness.climbed(weights, gradients, radius) if radius else weights
+            # Each pass begins with the same rest, so with the same masks.
+            left, sums, gradients = [*rest], 0.0, None
+            for micro in range(plan.accumulate):
+                rows = _rows_of(batch, micro, plan.accumulate, gradients)
+                part, own, changed = compute(rows, at, left, taught, scale)
+                sums += part
+                gradients = own if gradients is None else [one + new for one, new in zip(gradients, own, strict=True)]
+                for place, value in zip(moving, changed, strict=True):
+                    left[place] = value
+            averaged = [place for place in moving if left[place].dtype.is_floating]
+            told = tf.concat([sums, tf.cast(wishes, sums.dtype)], axis=0)
+            statistics = [left[place] / strategy.num_replicas_in_sync for place in averaged]
+            told, gradients, averages = _reduced((told, gradients, statistics), strategy, gradients[0].dtype)
+            # Every share was divided by the batch size; rows that do not count have no part in the mean.
+            mean = plan.batch_size / (tf.maximum(told[3], 1) * tf.cast(scale, told.dtype))
+            gradients = _times(mean, gradients)
+            seen.append((told, left, averages))
+        # What a second pass sees, and leaves of the rest, is not the network's, as in the authors' code of SAM.
+        told, rest, averages = seen[0]
         for place, value in zip(averaged, averages, strict=True):
             rest[place] = value
         for place in state.seeds:
             rest[place] -= offset
         for place in moving:
             state.rest[place].assign(rest[place])
-        # Every share was divided by the batch size; rows that do not count have no part in the mean.
-        mean = plan.batch_size / (tf.maximum(sums[3], 1) * tf.cast(scale, sums.dtype))
-        gradients = _times(mean, gradients)
-        if plan.sam is not None:
-            # From the same rest, so with the same masks; what this pass leaves of it is not the network's, as in the authors' code.
-            _, gradients = passes(batch, sharpness.climbed(weights, gradients, plan.sam), first, taught, scale)
-            gradients = _times(mean, _reduced(gradients, strategy, gradients[0].dtype))
         renewed = _update(state, renew, weights, gradients, rate, step)
         if norms is not None:
             norms.note(asked, weights, gradients, renewed)
@@ -156,7 +150,7 @@ def build(
                 twin.assign(moved(twin, value, decay))
                 if average.leads:
                     variable.assign(tf.where(decay < 1, tf.convert_to_tensor(twin), value))
-        state.sums.assign_add(tf.cast(sums, tf.float64))
+        state.sums.assign_add(tf.cast(told[:-WISHES], tf.float64))
         return told
 
     @tf.function(reduce_retracing=True, autograph=False)
