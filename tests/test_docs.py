@@ -147,6 +147,7 @@ assert pytest.main(["-q", "-p", "no:cacheprovider", "tests"]) == 0
     assert (extended / "runs" / "tiny" / "metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_all_three_additions_train_together(extended: Path) -> None:
     (line,) = scripts("bash")
     words = shlex.split(line.replace("\\\n", ""))

@@ -71,6 +71,7 @@ print(json.dumps([found, again, before, trained(0.001), trained(found["suggestio
 """
 
 
+@pytest.mark.slow
 def test_the_suggestion_learns_and_asking_for_it_changes_nothing(python, tmp_path: Path) -> None:
     """Two tests agree to the bit, and a run after them with one before; a rate too high ends the test early."""
     done = python(PROGRAM, cwd=tmp_path)

@@ -88,6 +88,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / "tune.csv").open(encoding="utf-8")))
 
 
+@pytest.mark.slow
 def test_a_search_leaves_a_table_a_recipe_and_runs(optuna, command, tmp_path: Path) -> None:
     """One of its trials fails, and it goes on; the same command again trains nothing."""
     words = ["tune", *SHORT, "--optimizer.name", "sgd", "--over", "optimizer.learning_rate=0.01,1e30", "--trials", "3"]
