@@ -46,6 +46,11 @@ RUNS = {
 }
 FEW = ("sgd, norm synchronized", "adamw, norm none", "accumulated", "dropout")
 RUNS |= {"accumulated": {"accumulate": 4}, "dropout": {"norm": "plain", "dropout": 0.5}}
+RUNS |= {
+    f"{rule} in float32, norm {norm}": {"settings": RULES[rule], "norm": norm, "dtype": "float32"}
+    for rule in ("sgd", "lamb")
+    for norm in ("none", "synchronized")
+}
 RUNS |= {"sam": {"sam": 0.2, "norm": "synchronized"}}
 
 

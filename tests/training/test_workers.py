@@ -53,7 +53,7 @@ def assert_one_makes_the_same(folder: Path, count: int, runs: str) -> None:
             np.testing.assert_array_equal(other[name], team[0][name], err_msg=name)
         if not name.startswith("dropout"):  # whose masks, and whose plain norms, are each replica's own
             apart = np.abs(team[0][name] - values).max() / np.abs(values).max()
-            assert apart <= 1e-10, name
+            assert apart <= (1e-5 if "float32" in name else 1e-10), name
 
 
 def test_two_workers_make_one_s_steps(tmp_path: Path) -> None:
