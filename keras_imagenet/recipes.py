@@ -89,13 +89,18 @@ def load(
 
 
 def _beginning(values: Mapping[str, Any], only: tuple[str, ...]) -> dict[str, Any]:
-    """The settings whose dotted names begin so; a value that is no group of settings stays, to be refused."""
-    return {
-        group: {key: value for key, value in inside.items() if f"{group}.{key}".startswith(only)}
-        if isinstance(inside, Mapping)
-        else inside
-        for group, inside in values.items()
-    }
+    """The settings whose dotted names begin so; a value that is no group of settings stays, to be refused.
+
+    A group of which nothing is left is left out, too: one that may be missing, such as `average`, is not there then.
+    """
+    found = {}
+    for group, inside in values.items():
+        if isinstance(inside, Mapping) and inside:
+            inside = {key: value for key, value in inside.items() if f"{group}.{key}".startswith(only)}
+            if not inside:
+                continue
+        found[group] = inside
+    return found
 
 
 def pairs(overrides: Overrides) -> list[tuple[str, Any]]:

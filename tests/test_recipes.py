@@ -368,3 +368,13 @@ def test_whoever_gives_photos_a_size_knows_of_the_digits_recipe(sized) -> None:
     photos = {"data.source.name": "folder", "data.source.directory": "photos"}
     for overrides, lines in ((photos, 1), (photos | sized, 0)):
         assert len(recipes.made_for_digits(recipes.load(recipes.DEFAULT_RECIPE, overrides), overrides)) == lines
+
+
+def test_of_what_is_not_read_of_a_run_nothing_is_left(tmp_path: Path) -> None:
+    """`predict` and `evaluate` read a run's model and data; its average and teacher are other groups, which need a name."""
+    run = tmp_path / "settings.yaml"
+    run.write_text(
+        "model: {name: cifar_net}\naverage: {name: lookahead, every: 5}\nteacher: {name: soft, source: runs/large}\n"
+    )
+    read = recipes.load(run, only=("model.", "data.source"))
+    assert (read.model.name, read.average, read.teacher) == ("cifar_net", None, None)
