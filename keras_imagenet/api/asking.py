@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import keras
 
     from keras_imagenet.serving.features import Features
+    from keras_imagenet.serving.files import Fault
+    from keras_imagenet.serving.given import Given
 
 
 def evaluate(
@@ -84,14 +86,7 @@ def predict(
     console = console or Console.silent()
     if top < 1:
         raise SettingsError(f"--top {top}: must be at least 1")
-    from keras_imagenet.serving.given import given_images
-
-    asked = subject.opened(run_or_name)
-    given, missing = given_images(images)
-    if not given:
-        raise DataError(_named(missing) or "images: there are none")
-    if file is not None:
-        require_file(Path(file))
+    asked, given, missing = _asked(run_or_name, images, file)
     classes = asked.classes
     console.doing("starting TensorFlow")
     runtime.start(RuntimeSettings(), None, debug=debug)
@@ -122,14 +117,7 @@ def features(
     after the others are written. Raises SettingsError where the answers are not those of one dense layer.
     """
     console = console or Console.silent()
-    from keras_imagenet.serving.given import given_images
-
-    asked = subject.opened(run_or_name)
-    given, missing = given_images(images)
-    if not given:
-        raise DataError(_named(missing) or "images: there are none")
-    if file is not None:
-        require_file(Path(file))
+    asked, given, missing = _asked(run_or_name, images, file)
     console.doing("starting TensorFlow")
     runtime.start(RuntimeSettings(), None, debug=debug)
     from keras_imagenet.serving import features as seeing
@@ -214,6 +202,21 @@ def export(
         result, [f"{version}: answers as the network does (largest difference of a probability {difference:.1e})"]
     )
     return result
+
+
+def _asked(
+    run_or_name: str | os.PathLike[str] | RunFolder, images: Any, file: str | os.PathLike[str] | None
+) -> tuple[subject.Subject, list["Given"], list["Fault"]]:
+    """Who is asked about which images, and those that are missing; a file for the answers can be written."""
+    from keras_imagenet.serving.given import given_images
+
+    asked = subject.opened(run_or_name)
+    given, missing = given_images(images)
+    if not given:
+        raise DataError(_named(missing) or "images: there are none")
+    if file is not None:
+        require_file(Path(file))
+    return asked, given, missing
 
 
 def _of_run(folder: RunFolder, console: Console) -> "keras.Model":

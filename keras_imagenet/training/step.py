@@ -143,13 +143,7 @@ def build(
         if norms is not None:
             norms.note(asked, weights, gradients, renewed)
         if average is not None and average.decay is not None:
-            decay = average.decay(step)
-            for place, twin in state.average.items():
-                variable = state.network.variables[place]
-                value = tf.convert_to_tensor(variable.value)
-                twin.assign(moved(twin, value, decay))
-                if average.leads:
-                    variable.assign(tf.where(decay < 1, tf.convert_to_tensor(twin), value))
+            _follow(state, average, average.decay(step))
         state.sums.assign_add(tf.cast(told[:-WISHES], tf.float64))
         return told
 
@@ -244,6 +238,16 @@ def _update(
     for variable, value in zip(tf.nest.flatten(state.slots), tf.nest.flatten(new_slots), strict=True):
         variable.assign(value)
     return new_weights
+
+
+def _follow(state: State, average: Average, decay: tf.Tensor) -> None:
+    """Move the average's twins towards the weights and, where it leads, take the weights along."""
+    for place, twin in state.average.items():
+        variable = state.network.variables[place]
+        value = tf.convert_to_tensor(variable.value)
+        twin.assign(moved(twin, value, decay))
+        if average.leads:
+            variable.assign(tf.where(decay < 1, tf.convert_to_tensor(twin), value))
 
 
 def _rescaled(scaling: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
