@@ -52,6 +52,25 @@ def features(
     Where windows do not fit a map, it is filled up with zeros after the norm and then shifted, as in torchvision (timm
     shifts first; at the published sizes windows fit).
     """
+    return staged(images, network, _block, _merged, stochastic_depth, stochastic_depth_form)
+
+
+build = blocks.builder(features, VARIANTS, minimum=PATCH_SIZE)
+
+
+def staged(
+    images: KerasTensor,
+    network: Swin,
+    block_of: Callable[..., KerasTensor],
+    merged: Callable[..., KerasTensor],
+    stochastic_depth: float | None,
+    stochastic_depth_form: blocks.DropRates,
+) -> KerasTensor:
+    """Patches, stages of blocks, and a norm at the end.
+
+    block_of: block_of(x, one, heads, window, shift, drop rate, name=...) to x's own shape. merged: merged(x, name=...) to half
+    the sides and twice the channels.
+    """
     final = network.stochastic_depth if stochastic_depth is None else stochastic_depth
     rates = iter(blocks.drop_rates(final, sum(network.depths), stochastic_depth_form))
 
@@ -59,17 +78,14 @@ def features(
     x = keras.layers.Conv2D(
         network.width, PATCH_SIZE, strides=PATCH_SIZE, kernel_initializer=WEIGHTS, name="patch_embedding"
     )(images)
-    x = _norm(x, name="stem_norm")
+    x = norm(x, name="stem_norm")
     for stage, (depth, heads) in enumerate(zip(network.depths, network.heads, strict=True), start=1):
         if stage > 1:
-            x = _merged(x, name=f"stage{stage}_downsample")
+            x = merged(x, name=f"stage{stage}_downsample")
         for block in range(1, depth + 1):
             shift = 0 if block % 2 else network.window // 2
-            x = _block(x, one, heads, network.window, shift, next(rates), name=f"stage{stage}_block{block}")
-    return _norm(x, name="norm")
-
-
-build = blocks.builder(features, VARIANTS, minimum=PATCH_SIZE)
+            x = block_of(x, one, heads, network.window, shift, next(rates), name=f"stage{stage}_block{block}")
+    return norm(x, name="norm")
 
 
 def _block(
@@ -77,10 +93,10 @@ def _block(
 ) -> KerasTensor:
     width = x.shape[-1]
     attend = partial(_attention, one=one, heads=heads, window=window, name=name)
-    branch = windowed(_norm(x, name=f"{name}_norm1"), attend, window, shift, name=name)
+    branch = windowed(norm(x, name=f"{name}_norm1"), attend, window, shift, name=name)
     branch = blocks.stochastic_depth(branch, drop_rate, name=f"{name}_drop1")
     x = keras.layers.Add(name=f"{name}_add1")([branch, x])
-    branch = _norm(x, name=f"{name}_norm2")
+    branch = norm(x, name=f"{name}_norm2")
     branch = keras.layers.Dense(4 * width, kernel_initializer=WEIGHTS, name=f"{name}_hidden")(branch)
     branch = keras.layers.Activation("gelu", name=f"{name}_act")(branch)
     branch = keras.layers.Dense(width, kernel_initializer=WEIGHTS, name=f"{name}_project")(branch)
@@ -182,7 +198,7 @@ def _regions(count: int, window: int, shift: int) -> list[float]:
 
 def _merged(x: KerasTensor, *, name: str) -> KerasTensor:
     """2 x 2 pixels joined, half as many channels then."""
-    x = _norm(squares(x, name=name), name=f"{name}_norm")
+    x = norm(squares(x, name=name), name=f"{name}_norm")
     channels = x.shape[-1] // 2
     return keras.layers.Dense(channels, use_bias=False, kernel_initializer=WEIGHTS, name=f"{name}_linear")(x)
 
@@ -198,5 +214,5 @@ def squares(x: KerasTensor, *, name: str) -> KerasTensor:
     return keras.layers.Reshape((height // 2, width // 2, 4 * channels), name=f"{name}_squares")(x)
 
 
-def _norm(x: KerasTensor, *, name: str) -> KerasTensor:
+def norm(x: KerasTensor, *, name: str) -> KerasTensor:
     return keras.layers.LayerNormalization(epsilon=EPSILON, name=name)(x)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import partial
 
 import keras
@@ -11,22 +10,10 @@ from keras import KerasTensor
 
 from keras_imagenet.models import blocks, parameters, swin
 
-
-@dataclass(frozen=True)
-class SwinV2:
-    """Width of the first stage, doubled in each; depth and heads of each; drop rate of the last block; window's side."""
-
-    width: int
-    depths: tuple[int, ...]
-    heads: tuple[int, ...]
-    stochastic_depth: float
-    window: int = 8
-
-
 VARIANTS = {
-    "swin_v2_t": SwinV2(96, (2, 2, 6, 2), (3, 6, 12, 24), 0.2),
-    "swin_v2_s": SwinV2(96, (2, 2, 18, 2), (3, 6, 12, 24), 0.3),
-    "swin_v2_b": SwinV2(128, (2, 2, 18, 2), (4, 8, 16, 32), 0.5),
+    "swin_v2_t": swin.Swin(96, (2, 2, 6, 2), (3, 6, 12, 24), 0.2, window=8),
+    "swin_v2_s": swin.Swin(96, (2, 2, 18, 2), (3, 6, 12, 24), 0.3, window=8),
+    "swin_v2_b": swin.Swin(128, (2, 2, 18, 2), (4, 8, 16, 32), 0.5, window=8),
 }
 
 FIRST_SCALE, LARGEST_SCALE = 10.0, 100.0
@@ -40,27 +27,13 @@ LARGEST_BIAS = 16.0
 
 def features(
     images: KerasTensor,
-    network: SwinV2,
+    network: swin.Swin,
     *,
     stochastic_depth: float | None = None,
     stochastic_depth_form: blocks.DropRates = "linear",
 ) -> KerasTensor:
     """Maps of the last stage, after a norm. Where windows do not fit a map, it is filled up with zeros and then shifted."""
-    final = network.stochastic_depth if stochastic_depth is None else stochastic_depth
-    rates = iter(blocks.drop_rates(final, sum(network.depths), stochastic_depth_form))
-
-    one = keras.ops.max(parameters.ones(images), axis=0, keepdims=True)  # [1, 1]: what holds for all images
-    x = keras.layers.Conv2D(
-        network.width, swin.PATCH_SIZE, strides=swin.PATCH_SIZE, kernel_initializer=swin.WEIGHTS, name="patch_embedding"
-    )(images)
-    x = _norm(x, name="stem_norm")
-    for stage, (depth, heads) in enumerate(zip(network.depths, network.heads, strict=True), start=1):
-        if stage > 1:
-            x = _merged(x, name=f"stage{stage}_downsample")
-        for block in range(1, depth + 1):
-            shift = 0 if block % 2 else network.window // 2
-            x = _block(x, one, heads, network.window, shift, next(rates), name=f"stage{stage}_block{block}")
-    return _norm(x, name="norm")
+    return swin.staged(images, network, _block, _merged, stochastic_depth, stochastic_depth_form)
 
 
 build = blocks.builder(features, VARIANTS, minimum=swin.PATCH_SIZE)
@@ -70,7 +43,7 @@ def _block(
     x: KerasTensor, one: KerasTensor, heads: int, window: int, shift: int, drop_rate: float, *, name: str
 ) -> KerasTensor:
     def joined(branch: KerasTensor, inputs: KerasTensor, number: int) -> KerasTensor:
-        branch = _norm(branch, name=f"{name}_norm{number}")
+        branch = swin.norm(branch, name=f"{name}_norm{number}")
         branch = blocks.stochastic_depth(branch, drop_rate, name=f"{name}_drop{number}")
         return keras.layers.Add(name=f"{name}_add{number}")([branch, inputs])
 
@@ -136,12 +109,8 @@ def _logarithm(share: float) -> float:
 def _merged(x: KerasTensor, *, name: str) -> KerasTensor:
     """2 x 2 pixels joined, half as many channels then."""
     x = swin.squares(x, name=name)
-    return _norm(_dense(x, x.shape[-1] // 2, use_bias=False, name=f"{name}_linear"), name=f"{name}_norm")
+    return swin.norm(_dense(x, x.shape[-1] // 2, use_bias=False, name=f"{name}_linear"), name=f"{name}_norm")
 
 
 def _dense(x: KerasTensor, units: int, *, name: str, use_bias: bool = True) -> KerasTensor:
     return keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=swin.WEIGHTS, name=name)(x)
-
-
-def _norm(x: KerasTensor, *, name: str) -> KerasTensor:
-    return keras.layers.LayerNormalization(epsilon=swin.EPSILON, name=name)(x)

@@ -79,7 +79,7 @@ MOBILENET_V4 = mobilenet_v4.MobileNetV4(
 REGNET = regnet.RegNet(4, 8, 8.0, 1.6, 8, squeeze_excite=True, stem=8)
 VIT = vit.ViT(8, 2, 2)
 SWIN = swin.Swin(8, (2, 2), (2, 4), 0.1, window=4)
-SWIN_V2 = swin_v2.SwinV2(8, (2, 2), (2, 4), 0.1, window=4)
+SWIN_V2 = swin.Swin(8, (2, 2), (2, 4), 0.1, window=4)
 
 
 def _sixteenth(block: inception_v3.Block) -> inception_v3.Block:
