@@ -298,6 +298,7 @@ def _parser() -> argparse.ArgumentParser:
         return child
 
     _training_commands(command)
+    _evaluate_command(command)
     _network_commands(command)
     _recipe_command(command)
     _data_commands(command)
@@ -346,6 +347,23 @@ def _training_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         help="where the trials' run folders, tune.csv and best.yaml go; the same command goes on there",
     )
 
+
+def _what_to_train(child: argparse.ArgumentParser) -> None:
+    child.add_argument(
+        "photos",
+        type=os.path.expanduser,
+        nargs="?",
+        metavar="PHOTOS",
+        help="a folder with a subfolder a class, a CSV file, an .npz file, or a folder of shards",
+    )
+    child.add_argument(
+        "--config",
+        metavar="RECIPE",
+        help="a recipe by path or by name (default: photos/transfer for PHOTOS, digits/simple_cnn without)",
+    )
+
+
+def _evaluate_command(command: Callable[..., argparse.ArgumentParser]) -> None:
     child = command(
         "evaluate", evaluate, "measure a run, or a network with weights, on labelled images", takes_settings=True
     )
@@ -369,21 +387,6 @@ def _training_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         type=os.path.expanduser,
         metavar="FOLDER",
         help="write predictions.csv, classes.csv, confusion.png and mistakes.png there",
-    )
-
-
-def _what_to_train(child: argparse.ArgumentParser) -> None:
-    child.add_argument(
-        "photos",
-        type=os.path.expanduser,
-        nargs="?",
-        metavar="PHOTOS",
-        help="a folder with a subfolder a class, a CSV file, an .npz file, or a folder of shards",
-    )
-    child.add_argument(
-        "--config",
-        metavar="RECIPE",
-        help="a recipe by path or by name (default: photos/transfer for PHOTOS, digits/simple_cnn without)",
     )
 
 

@@ -104,18 +104,7 @@ def assemble(
         evaluated = networks.at_evaluation_size(network, settings, preset, origin)
     objective = replace(objective, teacher=teachers.build(settings.teacher, training, preset, strategy))
     if settings.model.whiten and begin:
-        begin.doing("whitening")
-        begin.say(
-            whitening.whiten(
-                network,
-                preset,
-                training,
-                strategy,
-                seed=settings.runtime.seed,
-                threads=runtime.threads(settings.runtime),
-                report=partial(_report_unreadable, settings.data.source.unreadable, begin),
-            )
-        )
+        _whiten(settings, preset, training, strategy, network, begin)
     solved = _probe(settings, preset, training, strategy, network, evaluated, begin) if begin else None
     with strategy.scope():
         optimizer = optimizer_of(settings, network, course.batches.size, course)
@@ -222,6 +211,28 @@ def _measured_stream(run: Run, where: str, asked: SourceSettings, source: Source
         threads=runtime.threads(settings.runtime),
         report=partial(_report_unreadable, asked.unreadable, console, where=where),
     )
+
+
+def _whiten(
+    settings: Settings,
+    preset: Preset,
+    training: Source,
+    strategy: tf.distribute.Strategy,
+    network: keras.Model,
+    console: Console,
+) -> None:
+    """Let the first layer's filters whiten the training images."""
+    console.doing("whitening")
+    line = whitening.whiten(
+        network,
+        preset,
+        training,
+        strategy,
+        seed=settings.runtime.seed,
+        threads=runtime.threads(settings.runtime),
+        report=partial(_report_unreadable, settings.data.source.unreadable, console),
+    )
+    console.say(line)
 
 
 def _probe(
